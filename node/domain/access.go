@@ -1,0 +1,304 @@
+package domain
+
+import (
+	"slices"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+)
+
+// Roles. The three administrators exclude one another and every business
+// role (三员分立, GB/T 22239).
+const (
+	RoleGridMember      = "grid_member"
+	RoleVillageCadre    = "village_cadre"
+	RoleMediator        = "mediator"
+	RoleDutyOfficer     = "duty_officer"
+	RoleStationOfficer  = "station_officer"
+	RoleLeader          = "leader"
+	RoleJusticeOfficer  = "justice_officer"
+	RolePetitionOfficer = "petition_officer"
+	RoleCountyOfficer   = "county_officer"
+	RoleSystemAdmin     = "system_admin"
+	RoleSecurityAdmin   = "security_admin"
+	RoleAuditAdmin      = "audit_admin"
+	RoleTechnician      = "technician" // root at the box's own terminal
+	RoleBox             = "box"        // the box itself: cards, alarms
+)
+
+var businessRoles = []string{RoleGridMember, RoleVillageCadre, RoleMediator, RoleDutyOfficer, RoleStationOfficer,
+	RoleLeader, RoleJusticeOfficer, RolePetitionOfficer, RoleCountyOfficer}
+
+var adminRoles = []string{RoleSystemAdmin, RoleSecurityAdmin, RoleAuditAdmin}
+
+// Roles lists every role that an account may hold, business roles first.
+func Roles() []string { return append(slices.Clone(businessRoles), adminRoles...) }
+
+// Grant is a role held for an organisation.
+type Grant struct {
+	Role         string
+	Organisation string
+}
+
+// Excludes reports whether one account may not hold both roles: any two of
+// the three administrators, or one of them beside casework.
+func Excludes(a, b string) bool {
+	if a == b {
+		return false
+	}
+	return slices.Contains(adminRoles, a) || slices.Contains(adminRoles, b)
+}
+
+// Sight is how much of a record somebody may see. Higher includes lower.
+type Sight int
+
+const (
+	SightNone    Sight = iota
+	SightSummary       // codes, organisations, clocks; people masked, no text
+	SightText          // case text; people masked
+	SightTeam          // full values after giving a reason, logged
+)
+
+// Subject is who asks: an account with its grants.
+type Subject struct {
+	User   envelope.RecordID
+	Grants []Grant
+}
+
+// SightOf is the one decision on reading (DOMAIN §9.3: roles × scope × data
+// class). What no rule allows is SightNone.
+func SightOf(rules Rules, s Subject, def *Definition, r *Record) Sight {
+	best := SightNone
+	for _, g := range s.Grants {
+		best = max(best, sightOf(rules, s.User, g, def, r))
+	}
+	return best
+}
+
+func sightOf(rules Rules, user envelope.RecordID, g Grant, def *Definition, r *Record) Sight {
+	if g.Role == RoleBox || g.Role == RoleTechnician {
+		return SightNone
+	}
+	rel := relations(rules, envelope.Actor{User: user, Organisation: g.Organisation, Role: g.Role}, r)
+	rule, ok := sightRules[def.Family][g.Role]
+	if !ok {
+		return SightNone
+	}
+	sight := rule(rel)
+	if restricted(def, r) && !rel.team() {
+		return SightNone
+	}
+	return sight
+}
+
+// restricted matters (informers, minors, domestic violence) are seen by the
+// handling team and the leader only.
+func restricted(def *Definition, r *Record) bool {
+	if def.Restricted == nil {
+		return false
+	}
+	_, ok := holds(*def.Restricted, r, "")
+	return ok
+}
+
+// tie is how an actor is related to a record.
+type tie struct {
+	role     string
+	inside   bool // acts for the custodian or an organisation below it that covers the record
+	own      bool // reported it personally
+	reporter bool // its organisation, or one below it, reported it
+	holder   bool // its organisation's turn, or was so before
+	turn     bool // its organisation's turn now
+	assist   bool
+	copied   bool
+	assigned bool
+	register bool // its committee keeps the case
+	offered  bool // it was offered to the actor's organisation
+}
+
+// team are those who work on the matter.
+func (t tie) team() bool {
+	return t.turn || t.assigned || t.role == RoleLeader && t.inside ||
+		(t.role == RolePetitionOfficer || t.role == RoleJusticeOfficer) && t.inside
+}
+
+func relations(rules Rules, a envelope.Actor, r *Record) tie {
+	covers := func(org string) bool { return org != "" && Within(rules, org, a.Organisation) }
+	t := tie{role: a.Role,
+		inside:   a.Organisation == r.Custodian || a.Role == RoleLeader && covers(r.Custodian),
+		own:      !a.User.IsZero() && a.User == r.CreatedBy,
+		reporter: covers(r.Reporter),
+		turn:     covers(r.Holder),
+	}
+	t.inside = t.inside || officeOf(rules, a.Organisation) == r.Custodian
+	t.holder = t.turn || handled(r, covers)
+	t.assist = slices.ContainsFunc(r.Assists, func(x Assist) bool { return covers(x.Organisation) })
+	t.copied = slices.ContainsFunc(r.Copies, func(c Copy) bool {
+		return c.Target == a.User.String() || Within(rules, a.Organisation, c.Target)
+	})
+	t.assigned = slices.Contains(r.List(FieldAssigned), a.User.String())
+	t.register = r.Text(FieldCommittee) != "" && covers(r.Text(FieldCommittee)) ||
+		r.Text(FieldCommittee) != "" && r.Text(FieldCommittee) == a.Organisation
+	t.offered = r.Offer != nil && covers(r.Offer.To)
+	return t
+}
+
+// Fields of a kind with a meaning for rights.
+const (
+	FieldAssigned  = "assigned"  // accounts that handle the matter
+	FieldCommittee = "committee" // that keeps the mediation case
+	FieldVillage   = "village"   // where it happened
+)
+
+// officeOf: stations and committees of a township work inside it, villages
+// and grids have their own scope.
+func officeOf(rules Rules, org string) string {
+	node, ok := rules.Organisation(org)
+	if ok && (node.Level == LevelTownship || node.Level == LevelCounty) {
+		return org
+	}
+	return ""
+}
+
+func handled(r *Record, covers func(string) bool) bool {
+	return slices.ContainsFunc(r.Steps, func(e Entry) bool { return covers(e.Target) })
+}
+
+type sightRule func(tie) Sight
+
+func when(ok bool, s Sight) Sight {
+	if ok {
+		return s
+	}
+	return SightNone
+}
+
+// ownArea: grid members and village cadres see what their area reported,
+// handles or was told.
+func ownArea(t tie) Sight {
+	switch {
+	case t.turn, t.own:
+		return SightTeam
+	case t.reporter, t.holder, t.assist, t.copied:
+		return SightText
+	}
+	return SightNone
+}
+
+func dispatched(t tie) Sight {
+	switch {
+	case t.turn, t.assist:
+		return SightTeam
+	case t.holder, t.copied, t.own:
+		return SightText
+	}
+	return SightNone
+}
+
+func township(s Sight) sightRule {
+	return func(t tie) Sight { return when(t.inside || t.offered, s) }
+}
+
+func reached(t tie) Sight { return when(t.copied || t.own || t.turn, SightText) }
+
+func everyone(s Sight) sightRule { return func(tie) Sight { return s } }
+
+// sightRules is the table of DOMAIN §9.3 by family of kind and role.
+var sightRules = map[Family]map[string]sightRule{
+	FamilyEvent: {
+		RoleGridMember: ownArea, RoleVillageCadre: ownArea, RoleStationOfficer: dispatched,
+		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
+		RoleCountyOfficer: township(SightTeam),
+	},
+	FamilyMediation: {
+		RoleGridMember:   func(t tie) Sight { return when(t.own, SightSummary) },
+		RoleVillageCadre: func(t tie) Sight { return when(t.register || t.own, SightText) },
+		RoleMediator: func(t tie) Sight {
+			if t.assigned {
+				return SightTeam
+			}
+			return when(t.register || t.own, SightSummary)
+		},
+		RoleDutyOfficer:    township(SightSummary),
+		RoleStationOfficer: dispatched, RoleLeader: township(SightTeam),
+		RoleJusticeOfficer: township(SightTeam), RoleCountyOfficer: township(SightTeam),
+	},
+	FamilyPetition: {
+		RoleGridMember:     func(t tie) Sight { return when(t.own, SightText) },
+		RoleVillageCadre:   func(t tie) Sight { return when(t.own || t.reporter, SightText) },
+		RoleStationOfficer: dispatched, RoleDutyOfficer: township(SightTeam),
+		RoleLeader: township(SightTeam), RolePetitionOfficer: township(SightTeam),
+		RoleCountyOfficer: township(SightTeam),
+	},
+	FamilyNotice: {
+		RoleGridMember: reached, RoleVillageCadre: reached, RoleMediator: reached, RoleStationOfficer: reached,
+		RoleJusticeOfficer: reached, RolePetitionOfficer: reached, RoleCountyOfficer: reached,
+		RoleDutyOfficer: township(SightText), RoleLeader: township(SightText),
+	},
+	FamilyDuty: {
+		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
+		RoleStationOfficer: reached,
+	},
+	FamilyMaster: {
+		RoleGridMember: everyone(SightText), RoleVillageCadre: everyone(SightText), RoleMediator: everyone(SightText),
+		RoleDutyOfficer: everyone(SightText), RoleStationOfficer: everyone(SightText), RoleLeader: everyone(SightText),
+		RoleJusticeOfficer: everyone(SightText), RolePetitionOfficer: everyone(SightText), RoleCountyOfficer: everyone(SightText),
+		RoleSystemAdmin: everyone(SightText), RoleSecurityAdmin: everyone(SightText),
+	},
+	FamilyAccount: {
+		RoleSecurityAdmin: everyone(SightTeam), RoleSystemAdmin: everyone(SightSummary),
+	},
+	FamilySettings: {
+		RoleSystemAdmin: everyone(SightText), RoleSecurityAdmin: everyone(SightText),
+	},
+}
+
+// MayStep is the one decision on acting: the role is named by the step, the
+// actor stands in one of its relations, and sees the record at all.
+func MayStep(rules Rules, a envelope.Actor, def *Definition, step *Step, r *Record) bool {
+	if !slices.Contains(step.Roles, a.Role) {
+		return false
+	}
+	if a.Role == RoleBox || a.Role == RoleTechnician {
+		return true
+	}
+	if sightOf(rules, a.User, Grant{Role: a.Role, Organisation: a.Organisation}, def, r) == SightNone {
+		return false
+	}
+	if len(step.Where) == 0 {
+		return true
+	}
+	rel := relations(rules, a, r)
+	return slices.ContainsFunc(step.Where, func(want Relation) bool { return rel.is(want, a, r) })
+}
+
+func (t tie) is(want Relation, a envelope.Actor, r *Record) bool {
+	switch want {
+	case RelHolder:
+		return t.turn
+	case RelCustodian:
+		return t.inside
+	case RelReporter:
+		return t.own || t.reporter
+	case RelAssist:
+		return t.assist
+	case RelCopied:
+		return t.copied
+	case RelAssigned:
+		return t.assigned
+	case RelSender:
+		return r.Sender != "" && r.Sender == a.Organisation
+	case RelBox:
+		return a.Role == RoleBox
+	}
+	return false
+}
+
+// MayCreate reports whether a grant may report a matter of the kind.
+func MayCreate(def *Definition, g Grant) bool {
+	for i := range def.Steps {
+		if def.Steps[i].Effect == Create && slices.Contains(def.Steps[i].Roles, g.Role) {
+			return true
+		}
+	}
+	return false
+}

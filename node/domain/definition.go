@@ -1,0 +1,321 @@
+// Package domain holds the rules of Fengqiao as pure functions: what a
+// record is, what a step does to it (fold), who may do what, how personal
+// values are masked. Nothing here does I/O, reads a clock, draws a random
+// number, depends on map order or uses floating point, so every box that
+// folds the same operations has the same records.
+package domain
+
+import (
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+)
+
+// Text is a sentence or label in both languages of the product.
+type Text struct {
+	ZH string `yaml:"zh" json:"zh"`
+	EN string `yaml:"en" json:"en"`
+}
+
+// In gives the text in the language, Chinese when the other is missing.
+func (t Text) In(lang string) string {
+	if lang == "en" && t.EN != "" {
+		return t.EN
+	}
+	return t.ZH
+}
+
+// Family groups kinds for menus and rights.
+type Family string
+
+const (
+	FamilyEvent     Family = "event"
+	FamilyMediation Family = "mediation"
+	FamilyPetition  Family = "petition"
+	FamilyNotice    Family = "notice"
+	FamilyDuty      Family = "duty"     // shifts, log, alarms
+	FamilyMaster    Family = "master"   // organisations, committees, rosters
+	FamilyAccount   Family = "account"  // people who can sign in
+	FamilySettings  Family = "settings" // calendars, definitions
+)
+
+// Definition describes one kind of matter as data. It is immutable: a
+// change is a new version, and a record pins the version that it follows.
+type Definition struct {
+	ID        string         `yaml:"id" json:"id"`
+	Version   uint32         `yaml:"version" json:"version"`
+	Level     uint16         `yaml:"level" json:"level"` // feature level that its rules need
+	Title     Text           `yaml:"title" json:"title"`
+	Family    Family         `yaml:"family" json:"family"`
+	Number    *NumberRule    `yaml:"number" json:"number,omitempty"`
+	Fields    []Field        `yaml:"fields" json:"fields"`
+	States    []State        `yaml:"states" json:"states"`
+	Steps     []Step         `yaml:"steps" json:"steps"`
+	Clocks    []Clock        `yaml:"clocks" json:"clocks,omitempty"`
+	Documents []DocumentType `yaml:"documents" json:"documents,omitempty"`
+	Gates     []Gate         `yaml:"gates" json:"gates,omitempty"`
+	Papers    []Paper        `yaml:"papers" json:"papers,omitempty"`
+	Columns   []string       `yaml:"columns" json:"columns,omitempty"` // of lists
+	Heading   []string       `yaml:"heading" json:"heading,omitempty"` // code fields that name it to those without the text
+	Search    SearchMap      `yaml:"search" json:"search"`
+	// Restricted names a boolean or code field; records where it is set are
+	// shown to holders, leader and nobody else (informers, minors).
+	Restricted *Condition `yaml:"restricted" json:"restricted,omitempty"`
+}
+
+// NumberRule builds the number that people use, such as 〔2026〕枫人调0012号.
+// Pattern knows {abbr} {year} {seq:4}; Per lists what the sequence restarts
+// for ("year", or an organisation field).
+type NumberRule struct {
+	Step    string   `yaml:"step" json:"step"` // that gives the number
+	Pattern string   `yaml:"pattern" json:"pattern"`
+	Per     []string `yaml:"per" json:"per"`
+}
+
+// FieldType is how a value is entered, checked and stored.
+type FieldType string
+
+const (
+	TypeText    FieldType = "text" // always sealed
+	TypeCode    FieldType = "code"
+	TypeCodes   FieldType = "codes"
+	TypeOrg     FieldType = "org"
+	TypeOrgs    FieldType = "orgs"
+	TypeAccount FieldType = "account" // record id of an account
+	TypeInt     FieldType = "int"
+	TypeMoney   FieldType = "money" // in fen
+	TypeBool    FieldType = "bool"
+	TypeDate    FieldType = "date"  // YYYY-MM-DD
+	TypeTime    FieldType = "time"  // Unix milliseconds
+	TypePoint   FieldType = "point" // key/lng and key/lat in 1e-6 degree
+	TypeGroup   FieldType = "group" // repeated; items live at key/<n>/…
+)
+
+// Sensitivity of a sealed field decides who reads the full value.
+type Sensitivity string
+
+const (
+	SenseOpen     Sensitivity = ""         // codes, never free text
+	SenseTeam     Sensitivity = "team"     // case text
+	SenseIdentity Sensitivity = "identity" // who a person is
+)
+
+// Mask names how a personal value is shown to those without the right.
+type Mask string
+
+const (
+	MaskName     Mask = "name"
+	MaskIDCard   Mask = "idcard"
+	MaskPhone    Mask = "phone"
+	MaskLandline Mask = "landline"
+	MaskAddress  Mask = "address"
+	MaskAccount  Mask = "account"
+)
+
+// Field is one value of a kind. A TypeGroup field has Fields of its own.
+type Field struct {
+	Key         string      `yaml:"key" json:"key"`
+	Title       Text        `yaml:"title" json:"title"`
+	Type        FieldType   `yaml:"type" json:"type"`
+	Table       string      `yaml:"table" json:"table,omitempty"`
+	Required    bool        `yaml:"required" json:"required,omitempty"` // at creation
+	Max         int64       `yaml:"max" json:"max,omitempty"`           // characters, items or value
+	Min         int64       `yaml:"min" json:"min,omitempty"`
+	Sensitivity Sensitivity `yaml:"sensitivity" json:"sensitivity,omitempty"`
+	Mask        Mask        `yaml:"mask" json:"mask,omitempty"`
+	Lines       int         `yaml:"lines" json:"lines,omitempty"` // rows of the input
+	Future      bool        `yaml:"future" json:"future,omitempty"`
+	Fields      []Field     `yaml:"fields" json:"fields,omitempty"`
+	Default     string      `yaml:"default" json:"default,omitempty"`
+}
+
+// Sealed reports whether values of the field are stored encrypted.
+func (f Field) Sealed() bool { return f.Type == TypeText }
+
+// State is a place in the life of a record.
+type State struct {
+	ID     string `yaml:"id" json:"id"`
+	Title  Text   `yaml:"title" json:"title"`
+	Closed bool   `yaml:"closed" json:"closed,omitempty"` // nothing is due any more
+	Tone   string `yaml:"tone" json:"tone,omitempty"`     // neutral, active, good, bad
+}
+
+// Step is something a person may do to a record.
+type Step struct {
+	ID     string         `yaml:"id" json:"id"`
+	Title  Text           `yaml:"title" json:"title"`
+	Effect Effect         `yaml:"effect" json:"effect"`
+	Class  envelope.Class `yaml:"-" json:"class"`             // follows from the effect
+	From   []string       `yaml:"from" json:"from,omitempty"` // states; empty: every open state, "*": every state
+	To     string         `yaml:"to" json:"to,omitempty"`     // state; empty: stays
+	Roles  []string       `yaml:"roles" json:"roles"`
+	Where  []Relation     `yaml:"where" json:"where,omitempty"` // any of; empty: wherever the role reads the record
+	Fields []StepField    `yaml:"fields" json:"fields,omitempty"`
+	Inputs []Field        `yaml:"inputs" json:"inputs,omitempty"` // kept in the timeline only
+	Holder HolderRule     `yaml:"holder" json:"holder,omitempty"`
+	Needs  []Condition    `yaml:"needs" json:"needs,omitempty"`
+	Gate   string         `yaml:"gate" json:"gate,omitempty"`
+	Start  []string       `yaml:"start" json:"start,omitempty"` // clocks
+	Stop   []string       `yaml:"stop" json:"stop,omitempty"`
+	// Document says that the step files a dossier document of this type.
+	Document string `yaml:"document" json:"document,omitempty"`
+	Note     string `yaml:"note" json:"note,omitempty"` // "", optional or required
+}
+
+// StepField names a field of the kind that the step may set.
+type StepField struct {
+	Key      string `yaml:"key" json:"key"`
+	Required bool   `yaml:"required" json:"required,omitempty"`
+	Value    string `yaml:"value" json:"value,omitempty"` // set to this code without asking
+}
+
+// HolderRule says whose turn it is after a step.
+type HolderRule string
+
+const (
+	HolderKeep      HolderRule = ""
+	HolderTo        HolderRule = "to"        // the organisation named in the step
+	HolderCustodian HolderRule = "custodian" // the centre
+	HolderReporter  HolderRule = "reporter"  // where it was reported
+	HolderActor     HolderRule = "actor"     // the organisation that acted
+	HolderSender    HolderRule = "sender"    // who sent it here (return)
+	HolderParent    HolderRule = "parent"    // one level up (escalate)
+)
+
+// Relation ties an actor to a record.
+type Relation string
+
+const (
+	RelHolder    Relation = "holder"    // acts for the organisation whose turn it is
+	RelCustodian Relation = "custodian" // acts for the centre that owns the record
+	RelReporter  Relation = "reporter"  // reported it
+	RelAssist    Relation = "assist"    // was asked to help
+	RelCopied    Relation = "copied"    // was sent a copy
+	RelAssigned  Relation = "assigned"  // is named as handler (mediator)
+	RelSender    Relation = "sender"    // sent it where it is
+	RelBox       Relation = "box"       // the box itself
+)
+
+// Clock is a deadline that starts and stops with steps.
+type Clock struct {
+	ID      string `yaml:"id" json:"id"`
+	Title   Text   `yaml:"title" json:"title"`
+	Profile string `yaml:"profile" json:"profile"` // of the catalogue
+	// Urgency names the code field whose value picks the row of the profile.
+	Urgency string `yaml:"urgency" json:"urgency,omitempty"`
+	// Cards says that overdue stages issue yellow and red cards.
+	Cards bool `yaml:"cards" json:"cards,omitempty"`
+	// Extensions is how often it may be extended; 0 never.
+	Extensions int `yaml:"extensions" json:"extensions,omitempty"`
+	// ProfileField names a code field that, when set, picks the profile.
+	ProfileField string `yaml:"profile_field" json:"profile_field,omitempty"`
+}
+
+// DocumentType is one paper of a dossier.
+type DocumentType struct {
+	ID     string  `yaml:"id" json:"id"`
+	No     int     `yaml:"no" json:"no"`
+	Title  Text    `yaml:"title" json:"title"`
+	Paper  string  `yaml:"paper" json:"paper,omitempty"` // printable form
+	Fields []Field `yaml:"fields" json:"fields,omitempty"`
+	Many   bool    `yaml:"many" json:"many,omitempty"`
+	Scan   bool    `yaml:"scan" json:"scan,omitempty"` // an attachment may stand for it
+}
+
+// Gate is a named list of conditions that a step must pass.
+type Gate struct {
+	ID    string      `yaml:"id" json:"id"`
+	Rules []Condition `yaml:"rules" json:"rules"`
+}
+
+// Paper is a printable form.
+type Paper struct {
+	ID       string   `yaml:"id" json:"id"`
+	Title    Text     `yaml:"title" json:"title"`
+	Template string   `yaml:"template" json:"template"`
+	States   []string `yaml:"states" json:"states,omitempty"`
+}
+
+// SearchMap says which fields feed the index.
+type SearchMap struct {
+	Type    string   `yaml:"type" json:"type,omitempty"`       // code field for the type facet
+	Outcome string   `yaml:"outcome" json:"outcome,omitempty"` // code field
+	Names   []string `yaml:"names" json:"names,omitempty"`     // paths, groups as parties/*/name
+	Hashes  []string `yaml:"hashes" json:"hashes,omitempty"`   // ID cards and phones, by full value
+	Text    []string `yaml:"text" json:"text,omitempty"`
+}
+
+// Condition is a test on a record, evaluated after the step's own values
+// are set. Exactly one of the tests is used; Message tells a person what is
+// missing.
+type Condition struct {
+	When     *Condition  `yaml:"when" json:"when,omitempty"` // holds trivially where When fails
+	Field    string      `yaml:"field" json:"field,omitempty"`
+	In       []string    `yaml:"in" json:"in,omitempty"`
+	Present  string      `yaml:"present" json:"present,omitempty"`   // path, open or sealed
+	Absent   string      `yaml:"absent" json:"absent,omitempty"`     // path, open or sealed
+	Items    string      `yaml:"items" json:"items,omitempty"`       // group with at least Count items
+	Count    int         `yaml:"count" json:"count,omitempty"`       // for Items and Document; default 1
+	Every    string      `yaml:"every" json:"every,omitempty"`       // group in which every item passes Pass
+	Pass     *Condition  `yaml:"pass" json:"pass,omitempty"`         // relative to the item
+	Document string      `yaml:"document" json:"document,omitempty"` // filed in the dossier
+	State    []string    `yaml:"state" json:"state,omitempty"`
+	Rule     string      `yaml:"rule" json:"rule,omitempty"` // numbered frozen predicate, see predicates
+	Not      *Condition  `yaml:"not" json:"not,omitempty"`
+	All      []Condition `yaml:"all" json:"all,omitempty"`
+	Any      []Condition `yaml:"any" json:"any,omitempty"`
+	Message  Text        `yaml:"message" json:"message,omitempty"`
+}
+
+// Ref is how operations name this version.
+func (d *Definition) Ref(hash envelope.Hash) envelope.DefinitionRef {
+	return envelope.DefinitionRef{ID: d.ID, Version: d.Version, Hash: hash}
+}
+
+// Step finds a step by id.
+func (d *Definition) Step(id string) (*Step, bool) {
+	for i := range d.Steps {
+		if d.Steps[i].ID == id {
+			return &d.Steps[i], true
+		}
+	}
+	return nil, false
+}
+
+// State finds a state by id.
+func (d *Definition) State(id string) (*State, bool) {
+	for i := range d.States {
+		if d.States[i].ID == id {
+			return &d.States[i], true
+		}
+	}
+	return nil, false
+}
+
+// Clock finds a clock by id.
+func (d *Definition) Clock(id string) (*Clock, bool) {
+	for i := range d.Clocks {
+		if d.Clocks[i].ID == id {
+			return &d.Clocks[i], true
+		}
+	}
+	return nil, false
+}
+
+// Document finds a dossier document type by id.
+func (d *Definition) Document(id string) (*DocumentType, bool) {
+	for i := range d.Documents {
+		if d.Documents[i].ID == id {
+			return &d.Documents[i], true
+		}
+	}
+	return nil, false
+}
+
+// Gate finds a gate by id.
+func (d *Definition) Gate(id string) (*Gate, bool) {
+	for i := range d.Gates {
+		if d.Gates[i].ID == id {
+			return &d.Gates[i], true
+		}
+	}
+	return nil, false
+}
