@@ -84,7 +84,7 @@ func sightOf(rules Rules, user envelope.RecordID, g Grant, def *Definition, r *R
 		return SightNone
 	}
 	sight := rule(rel)
-	if restricted(def, r) && !rel.team() {
+	if restricted(def, r) && !rel.team(def.Family) {
 		return SightNone
 	}
 	return sight
@@ -103,7 +103,9 @@ func restricted(def *Definition, r *Record) bool {
 // tie is how an actor is related to a record.
 type tie struct {
 	role     string
-	inside   bool // acts for the custodian or an organisation below it that covers the record
+	inside   bool // acts for the custodian itself
+	above    bool // acts for an organisation above the custodian
+	desk     bool // it lies with its own organisation, not with one below
 	own      bool // reported it personally
 	reporter bool // its organisation, or one below it, reported it
 	holder   bool // its organisation's turn, or was so before
@@ -115,21 +117,34 @@ type tie struct {
 	offered  bool // it was offered to the actor's organisation
 }
 
-// team are those who work on the matter.
-func (t tie) team() bool {
-	return t.turn || t.assigned || t.role == RoleLeader && t.inside ||
-		(t.role == RolePetitionOfficer || t.role == RoleJusticeOfficer) && t.inside
+// team are those who work on a restricted matter. A superior organisation
+// holds the turn of everything below it, so a centre counts only while the
+// matter lies on its own desk, and its duty officers never for petitions
+// (DOMAIN §9.3: township except 检举控告).
+func (t tie) team(family Family) bool {
+	switch t.role {
+	case RoleLeader, RolePetitionOfficer, RoleJusticeOfficer:
+		return t.inside || t.assigned
+	case RoleDutyOfficer:
+		return t.desk && family != FamilyPetition || t.assigned
+	case RoleCountyOfficer:
+		return t.desk || t.offered || t.assigned
+	case RoleMediator:
+		return t.assigned || t.own
+	}
+	return t.desk || t.assigned
 }
 
 func relations(rules Rules, a envelope.Actor, r *Record) tie {
 	covers := func(org string) bool { return org != "" && Within(rules, org, a.Organisation) }
 	t := tie{role: a.Role,
-		inside:   a.Organisation == r.Custodian || a.Role == RoleLeader && covers(r.Custodian),
+		inside:   worksFor(rules, a) == r.Custodian,
+		above:    a.Organisation != r.Custodian && covers(r.Custodian),
+		desk:     a.Organisation == r.Holder,
 		own:      !a.User.IsZero() && a.User == r.CreatedBy,
 		reporter: covers(r.Reporter),
 		turn:     covers(r.Holder),
 	}
-	t.inside = t.inside || officeOf(rules, a.Organisation) == r.Custodian
 	t.holder = t.turn || handled(r, covers)
 	t.assist = slices.ContainsFunc(r.Assists, func(x Assist) bool { return covers(x.Organisation) })
 	t.copied = slices.ContainsFunc(r.Copies, func(c Copy) bool {
@@ -147,14 +162,25 @@ const (
 	FieldAssigned  = "assigned"  // accounts that handle the matter
 	FieldCommittee = "committee" // that keeps the mediation case
 	FieldVillage   = "village"   // where it happened
+	FieldRating    = "rating"    // code that a step with effect rate sets
 )
 
-// officeOf: stations and committees of a township work inside it, villages
-// and grids have their own scope.
-func officeOf(rules Rules, org string) string {
-	node, ok := rules.Organisation(org)
-	if ok && (node.Level == LevelTownship || node.Level == LevelCounty) {
-		return org
+// officeRoles work for a whole township or county, also where they are
+// entered at a station of it (the justice office, the petition desk).
+var officeRoles = []string{RoleDutyOfficer, RoleLeader, RoleJusticeOfficer, RolePetitionOfficer, RoleCountyOfficer,
+	RoleSystemAdmin, RoleSecurityAdmin, RoleAuditAdmin}
+
+// worksFor gives the custodian that the actor acts for as a whole, "" for
+// those whose scope is their own village, grid, station or committee.
+func worksFor(rules Rules, a envelope.Actor) string {
+	node, ok := rules.Organisation(a.Organisation)
+	switch {
+	case !ok:
+		return ""
+	case node.Level == LevelTownship || node.Level == LevelCounty:
+		return node.Code
+	case node.Level == LevelStation && slices.Contains(officeRoles, a.Role):
+		return CustodianOf(rules, node.Parent)
 	}
 	return ""
 }
@@ -198,6 +224,15 @@ func township(s Sight) sightRule {
 	return func(t tie) Sight { return when(t.inside || t.offered, s) }
 }
 
+// county: full sight of what came up to it, the coded summary of what lies
+// below, so that it can instruct and recall.
+func county(t tie) Sight {
+	if t.inside || t.offered {
+		return SightTeam
+	}
+	return when(t.above, SightSummary)
+}
+
 func reached(t tie) Sight { return when(t.copied || t.own || t.turn, SightText) }
 
 func everyone(s Sight) sightRule { return func(tie) Sight { return s } }
@@ -207,27 +242,27 @@ var sightRules = map[Family]map[string]sightRule{
 	FamilyEvent: {
 		RoleGridMember: ownArea, RoleVillageCadre: ownArea, RoleStationOfficer: dispatched,
 		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
-		RoleCountyOfficer: township(SightTeam),
+		RoleCountyOfficer: county,
 	},
 	FamilyMediation: {
 		RoleGridMember:   func(t tie) Sight { return when(t.own, SightSummary) },
 		RoleVillageCadre: func(t tie) Sight { return when(t.register || t.own, SightText) },
 		RoleMediator: func(t tie) Sight {
-			if t.assigned {
+			if t.assigned || t.own {
 				return SightTeam
 			}
-			return when(t.register || t.own, SightSummary)
+			return when(t.register, SightSummary)
 		},
 		RoleDutyOfficer:    township(SightSummary),
 		RoleStationOfficer: dispatched, RoleLeader: township(SightTeam),
-		RoleJusticeOfficer: township(SightTeam), RoleCountyOfficer: township(SightTeam),
+		RoleJusticeOfficer: township(SightTeam), RoleCountyOfficer: county,
 	},
 	FamilyPetition: {
 		RoleGridMember:     func(t tie) Sight { return when(t.own, SightText) },
 		RoleVillageCadre:   func(t tie) Sight { return when(t.own || t.reporter, SightText) },
 		RoleStationOfficer: dispatched, RoleDutyOfficer: township(SightTeam),
 		RoleLeader: township(SightTeam), RolePetitionOfficer: township(SightTeam),
-		RoleCountyOfficer: township(SightTeam),
+		RoleCountyOfficer: county,
 	},
 	FamilyNotice: {
 		RoleGridMember: reached, RoleVillageCadre: reached, RoleMediator: reached, RoleStationOfficer: reached,
@@ -236,7 +271,7 @@ var sightRules = map[Family]map[string]sightRule{
 	},
 	FamilyDuty: {
 		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
-		RoleStationOfficer: reached,
+		RoleStationOfficer: reached, RoleCountyOfficer: county,
 	},
 	FamilyMaster: {
 		RoleGridMember: everyone(SightText), RoleVillageCadre: everyone(SightText), RoleMediator: everyone(SightText),
@@ -245,7 +280,7 @@ var sightRules = map[Family]map[string]sightRule{
 		RoleSystemAdmin: everyone(SightText), RoleSecurityAdmin: everyone(SightText),
 	},
 	FamilyAccount: {
-		RoleSecurityAdmin: everyone(SightTeam), RoleSystemAdmin: everyone(SightSummary),
+		RoleSecurityAdmin: township(SightTeam), RoleSystemAdmin: township(SightSummary),
 	},
 	FamilySettings: {
 		RoleSystemAdmin: everyone(SightText), RoleSecurityAdmin: everyone(SightText),
@@ -285,6 +320,10 @@ func (t tie) is(want Relation, a envelope.Actor, r *Record) bool {
 		return t.copied
 	case RelAssigned:
 		return t.assigned
+	case RelCommittee:
+		return t.register
+	case RelOffered:
+		return t.offered
 	case RelSender:
 		return r.Sender != "" && r.Sender == a.Organisation
 	case RelBox:

@@ -87,6 +87,9 @@ const (
 	TypeTime    FieldType = "time"  // Unix milliseconds
 	TypePoint   FieldType = "point" // key/lng and key/lat in 1e-6 degree
 	TypeGroup   FieldType = "group" // repeated; items live at key/<n>/…
+	// Public words, not sealed: only in families master and settings.
+	TypeLabel  FieldType = "label"  // one short text, such as an organisation's name
+	TypeLabels FieldType = "labels" // lines of public text, such as a definition
 )
 
 // Sensitivity of a sealed field decides who reads the full value.
@@ -96,6 +99,13 @@ const (
 	SenseOpen     Sensitivity = ""         // codes, never free text
 	SenseTeam     Sensitivity = "team"     // case text
 	SenseIdentity Sensitivity = "identity" // who a person is
+	SenseSecret   Sensitivity = "secret"   // read by the box alone, shown to nobody: password hashes
+)
+
+// Limits of public text.
+const (
+	MaxLabel     = 60   // characters of a label
+	MaxLabelLine = 1024 // bytes of one line of labels
 )
 
 // Mask names how a personal value is shown to those without the right.
@@ -191,6 +201,8 @@ const (
 	RelCopied    Relation = "copied"    // was sent a copy
 	RelAssigned  Relation = "assigned"  // is named as handler (mediator)
 	RelSender    Relation = "sender"    // sent it where it is
+	RelCommittee Relation = "committee" // acts for the mediation committee that keeps the case
+	RelOffered   Relation = "offered"   // acts for the organisation that it was offered to
 	RelBox       Relation = "box"       // the box itself
 )
 

@@ -18,20 +18,18 @@ var effects map[Effect]func(*folding) *envelope.Verdict
 
 func init() {
 	effects = map[Effect]func(*folding) *envelope.Verdict{
-		Create: nothing, Amend: changed, Note: noted, Move: moved, Instruct: noted,
+		Create: moved, Amend: changed, Note: noted, Move: moved, Instruct: noted,
 		Attach: attach, FileDocument: fileDocument, VoidDocument: voidDocument,
 		AskAssist: askAssist, AssistDone: assistDone, CopyTo: copyTo, Receipt: receipt,
 		Urge: urge, LinkTo: link,
 		AskExtension: ask, AskSuspension: ask, Refuse: refuse, Extend: extend,
 		Suspend: suspend, Resume: resume,
-		IssueCard: issueCard, LiftCard: liftCard, Rate: nothing,
+		IssueCard: issueCard, LiftCard: liftCard, Rate: rate,
 		MergeInto: mergeInto, MergeFrom: mergeFrom, UnmergeFrom: unmergeFrom, UnmergeChild: unmergeChild,
 		OfferTo: offer, TakeOver: takeOver, ReturnOffer: closeOffer, WithdrawOffer: closeOffer,
-		Recall: recall, Adopt: adopt, Restate: nothing, Renumber: renumber, Erase: erase,
+		Recall: recall, Adopt: adopt, Restate: restate, Renumber: renumber, Erase: erase,
 	}
 }
-
-func nothing(*folding) *envelope.Verdict { return nil }
 
 func changed(f *folding) *envelope.Verdict {
 	if len(f.entry.Changed) == 0 {
@@ -50,11 +48,8 @@ func noted(f *folding) *envelope.Verdict {
 // moved checks the addressee; state, holder and clocks follow in finish.
 // Closing while an offer is open would close what another may take over.
 func moved(f *folding) *envelope.Verdict {
-	if f.step.Holder == HolderTo {
-		to := input(f.op, InTo)
-		if !Within(f.rules, to, f.r.Custodian) {
-			return verdict(envelope.Invalid, ReasonInput)
-		}
+	if f.step.Holder == HolderTo && !f.mayAddress(input(f.op, InTo)) {
+		return verdict(envelope.Invalid, ReasonInput)
 	}
 	if to, ok := f.def.State(f.step.To); ok && to.Closed && f.r.Offer != nil {
 		return verdict(envelope.Conflict, ReasonOfferOpen)
@@ -62,6 +57,33 @@ func moved(f *folding) *envelope.Verdict {
 	if f.step.Holder == HolderSender {
 		f.r.Returns++
 	}
+	return nil
+}
+
+// mayAddress: the centre sends anywhere inside its township, a village or
+// station only below itself.
+func (f *folding) mayAddress(org string) bool {
+	from := worksFor(f.rules, f.op.Actor)
+	if from == "" && f.op.Actor.Role != RoleBox {
+		from = f.op.Actor.Organisation
+	}
+	return Within(f.rules, org, f.r.Custodian) && (from == "" || Within(f.rules, org, from))
+}
+
+func rate(f *folding) *envelope.Verdict {
+	f.r.Rating = f.r.Text(FieldRating)
+	if f.r.Rating == "" {
+		return verdict(envelope.Invalid, ReasonMissing)
+	}
+	return nil
+}
+
+// restate moves a record to the version that the operation names.
+func restate(f *folding) *envelope.Verdict {
+	if _, ok := f.def.State(f.r.State); !ok {
+		return verdict(envelope.Invalid, ReasonState)
+	}
+	f.r.Definition = f.op.Definition
 	return nil
 }
 
@@ -153,7 +175,7 @@ func copyTo(f *folding) *envelope.Verdict {
 			f.r.Copies[at].Op = earlier(f.r.Copies[at].Op, f.op.ID())
 			continue
 		}
-		f.r.Copies = slices.Insert(f.r.Copies, at, Copy{Target: target, Op: f.op.ID()})
+		f.r.Copies = slices.Insert(f.r.Copies, at, f.newCopy(target))
 	}
 	return nil
 }
@@ -167,18 +189,32 @@ func earlier(a, b envelope.OpID) envelope.OpID {
 
 // receipt marks every copy that reaches the reader as read by them.
 func receipt(f *folding) *envelope.Verdict {
-	user := f.op.Actor.User
 	for i := range f.r.Copies {
-		c := &f.r.Copies[i]
-		if c.Target != user.String() && !Within(f.rules, f.op.Actor.Organisation, c.Target) {
-			continue
-		}
-		at, found := slices.BinarySearchFunc(c.ReadBy, user, func(a, b envelope.RecordID) int { return slices.Compare(a[:], b[:]) })
-		if !found {
-			c.ReadBy = slices.Insert(c.ReadBy, at, user)
-		}
+		f.markRead(&f.r.Copies[i], f.op.Actor)
 	}
 	return nil
+}
+
+func (f *folding) markRead(c *Copy, reader envelope.Actor) {
+	if c.Target != reader.User.String() && !Within(f.rules, reader.Organisation, c.Target) {
+		return
+	}
+	at, found := slices.BinarySearchFunc(c.ReadBy, reader.User, func(a, b envelope.RecordID) int { return slices.Compare(a[:], b[:]) })
+	if !found {
+		c.ReadBy = slices.Insert(c.ReadBy, at, reader.User)
+	}
+}
+
+// newCopy counts receipts given before it, so that the order in which
+// copies and receipts arrive does not matter.
+func (f *folding) newCopy(target string) Copy {
+	c := Copy{Target: target, Op: f.op.ID()}
+	for _, e := range f.r.Appended {
+		if e.Effect == Receipt {
+			f.markRead(&c, e.Actor)
+		}
+	}
+	return c
 }
 
 func urge(f *folding) *envelope.Verdict {
@@ -254,8 +290,8 @@ func refuse(f *folding) *envelope.Verdict {
 	return nil
 }
 
-// extend grants what was asked; the one who decides may grant less. A red
-// card has already voided the request (see issueCard).
+// extend grants what was asked; the one who decides may grant another
+// limit.
 func extend(f *folding) *envelope.Verdict {
 	asked, ok := f.takeAsked(AskExtension)
 	if !ok {
@@ -297,8 +333,7 @@ func (f *folding) pauseClocks(kind ClockKind) {
 }
 
 // issueCard adds to a set, so that a second card of the same clock, round
-// and colour changes nothing. A red card voids an open extension request
-// (as the provincial system does).
+// and colour changes nothing but to leave the earlier of the two.
 func issueCard(f *folding) *envelope.Verdict {
 	card := Card{Clock: input(f.op, InClock), Round: inputInt(f.op, InRound), Colour: input(f.op, InColour),
 		Issued: f.op.ID(), Against: f.r.Holder, By: f.op.Actor.User}
@@ -307,7 +342,10 @@ func issueCard(f *folding) *envelope.Verdict {
 	}
 	at, found := slices.BinarySearchFunc(f.r.Cards, card, compareCards)
 	if found {
-		f.r.Cards[at].Issued = earlier(f.r.Cards[at].Issued, card.Issued)
+		if card.Issued.Compare(f.r.Cards[at].Issued) < 0 {
+			card.Lifted = f.r.Cards[at].Lifted
+			f.r.Cards[at] = card
+		}
 		return nil
 	}
 	f.r.Cards = slices.Insert(f.r.Cards, at, card)
@@ -330,10 +368,14 @@ func liftCard(f *folding) *envelope.Verdict {
 
 func mergeInto(f *folding) *envelope.Verdict {
 	parent, ok := otherRecord(f.op)
-	if !ok || f.r.Offer != nil {
+	switch {
+	case f.r.Offer != nil:
+		return verdict(envelope.Conflict, ReasonOfferOpen)
+	case !ok || f.r.Suspended || len(f.r.Children) > 0:
 		return verdict(envelope.Invalid, ReasonInput)
 	}
 	f.r.Parent = parent
+	f.r.Resumes = f.r.State
 	return nil
 }
 
@@ -375,6 +417,10 @@ func unmergeFrom(f *folding) *envelope.Verdict {
 		return verdict(envelope.Invalid, ReasonNothing)
 	}
 	f.r.Parent = envelope.RecordID{}
+	if f.step.To == "" {
+		f.r.State = f.r.Resumes
+	}
+	f.r.Resumes = ""
 	return nil
 }
 
@@ -416,8 +462,16 @@ func takeOver(f *folding) *envelope.Verdict {
 	if !f.namesOffer() {
 		return verdict(envelope.Conflict, ReasonNoOffer)
 	}
+	if !f.actsForAddressee() {
+		return verdict(envelope.Unauthorised, ReasonPermission)
+	}
 	f.changeCustodian(f.r.Offer.To)
 	return nil
+}
+
+// actsForAddressee keeps a sender from accepting its own offer.
+func (f *folding) actsForAddressee() bool {
+	return CustodianOf(f.rules, f.op.Actor.Organisation) == f.r.Offer.To
 }
 
 func (f *folding) changeCustodian(to string) {
@@ -434,6 +488,9 @@ func closeOffer(f *folding) *envelope.Verdict {
 		return verdict(envelope.Conflict, ReasonNoOffer)
 	}
 	if f.step.Effect == ReturnOffer {
+		if !f.actsForAddressee() {
+			return verdict(envelope.Unauthorised, ReasonPermission)
+		}
 		f.r.Returns++
 	}
 	f.r.Offer = nil

@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 )
@@ -198,21 +200,39 @@ func typeFits(f *Field, path string, v any) bool {
 		return true
 	}
 	switch f.Type {
-	case TypeCode, TypeOrg, TypeAccount, TypeDate:
+	case TypeCode, TypeOrg, TypeAccount:
 		_, ok := v.(string)
 		return ok
-	case TypeCodes, TypeOrgs:
-		_, ok := v.([]string)
-		return ok
+	case TypeDate:
+		s, ok := v.(string)
+		_, err := time.Parse(time.DateOnly, s)
+		return ok && err == nil
+	case TypeLabel:
+		s, ok := v.(string)
+		return ok && int64(utf8.RuneCountInString(s)) <= cmp.Or(f.Max, MaxLabel)
+	case TypeCodes, TypeOrgs, TypeLabels:
+		list, ok := v.([]string)
+		return ok && (f.Max == 0 || int64(len(list)) <= f.Max)
 	case TypeInt, TypeMoney, TypeTime:
 		n, ok := v.(int64)
 		return ok && (f.Min == 0 && f.Max == 0 || f.Type == TypeTime || n >= f.Min && (f.Max == 0 || n <= f.Max))
 	case TypePoint:
-		_, ok := v.(int64)
-		return ok && !strings.HasSuffix(path, "/exact")
+		n, ok := v.(int64)
+		return ok && onEarth(path, n)
 	case TypeBool:
 		_, ok := v.(bool)
 		return ok
+	}
+	return false
+}
+
+// onEarth checks one coordinate in 1e-6 degree.
+func onEarth(path string, n int64) bool {
+	switch {
+	case strings.HasSuffix(path, "/lng"):
+		return n >= -180e6 && n <= 180e6
+	case strings.HasSuffix(path, "/lat"):
+		return n >= -90e6 && n <= 90e6
 	}
 	return false
 }

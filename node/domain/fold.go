@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -99,6 +100,9 @@ func (f *folding) prepareCreate(r *Record) *envelope.Verdict {
 		return verdict(envelope.Invalid, ReasonExists)
 	}
 	custodian := CustodianOf(f.rules, f.op.Actor.Organisation)
+	if custodian == "" && f.def.Family == FamilyMaster && f.byBox() {
+		custodian = f.op.Actor.Organisation // the tree itself starts somewhere
+	}
 	if custodian == "" {
 		return verdict(envelope.Unauthorised, ReasonAuthority)
 	}
@@ -117,13 +121,17 @@ func (f *folding) prepareCreate(r *Record) *envelope.Verdict {
 	return nil
 }
 
+func (f *folding) byBox() bool {
+	return f.op.Actor.Role == RoleBox || f.op.Actor.Role == RoleTechnician
+}
+
 func (f *folding) prepareStep(r *Record) *envelope.Verdict {
 	switch {
 	case r == nil:
 		return verdict(envelope.Invalid, ReasonNoRecord)
 	case r.Erased:
 		return verdict(envelope.Invalid, ReasonErased)
-	case r.Definition.ID != f.op.Definition.ID:
+	case !f.sameRules(r):
 		return verdict(envelope.Invalid, ReasonDefinition)
 	}
 	if f.op.Class == envelope.ClassA {
@@ -139,6 +147,15 @@ func (f *folding) prepareStep(r *Record) *envelope.Verdict {
 	}
 	f.r = r.Clone()
 	return nil
+}
+
+// sameRules: a record pins its version; restate moves it to another.
+// Appended steps commute with that move, so any version of the kind will do.
+func (f *folding) sameRules(r *Record) bool {
+	if f.op.Class == envelope.ClassB || f.step.Effect == Restate {
+		return r.Definition.ID == f.op.Definition.ID
+	}
+	return r.Definition == f.op.Definition
 }
 
 func (f *folding) prepareClassA(r *Record) *envelope.Verdict {
@@ -188,6 +205,9 @@ func (f *folding) apply() *envelope.Verdict {
 	f.entry = Entry{Op: f.op.ID(), Step: f.step.ID, Effect: f.step.Effect, Actor: f.op.Actor,
 		At: f.op.At, Time: f.op.Time, From: f.r.State}
 	if v := f.checkFields(); v != nil {
+		return v
+	}
+	if v := f.checkInputs(); v != nil {
 		return v
 	}
 	keepInputs(f.op, &f.entry)
@@ -290,6 +310,9 @@ func (f *folding) checkNeeds() *envelope.Verdict {
 			}
 		}
 	}
+	if v := f.checkItems(); v != nil {
+		return v
+	}
 	if _, ok := Check(f.step.Needs, f.r); !ok {
 		return verdict(envelope.Invalid, ReasonCondition)
 	}
@@ -315,10 +338,16 @@ func hasUnder(r *Record, key string) bool {
 	return slices.ContainsFunc(r.Sealed, func(s envelope.SealedField) bool { return strings.HasPrefix(s.Path, prefix) })
 }
 
-// finish moves state, holder and clocks and writes the timeline.
+// finish moves state, holder and clocks and writes the timeline. An
+// appended step moves nothing, so that it commutes with everything.
 func (f *folding) finish() {
 	r := f.r
-	wasClosed := f.closed()
+	r.ChangedAt = max(r.ChangedAt, f.op.At)
+	if f.op.Class == envelope.ClassB {
+		f.entry.From, f.entry.After = "", f.closed()
+		f.append()
+		return
+	}
 	if f.step.To != "" {
 		r.State = f.step.To
 	}
@@ -328,14 +357,8 @@ func (f *folding) finish() {
 	if number := input(f.op, InNumber); number != "" {
 		f.setNumber(number)
 	}
-	if f.op.Class == envelope.ClassB {
-		f.entry.After = wasClosed
-		f.append()
-		return
-	}
 	r.Steps = append(r.Steps, f.entry)
 	r.LastA = f.op.ID()
-	r.ChangedAt = f.op.At
 }
 
 func (f *folding) closed() bool {
@@ -348,7 +371,6 @@ func (f *folding) closed() bool {
 func (f *folding) append() {
 	at, _ := slices.BinarySearchFunc(f.r.Appended, f.entry.Op, func(e Entry, id envelope.OpID) int { return e.Op.Compare(id) })
 	f.r.Appended = slices.Insert(f.r.Appended, at, f.entry)
-	f.r.ChangedAt = max(f.r.ChangedAt, f.op.At)
 }
 
 func (f *folding) setNumber(number string) {
@@ -377,16 +399,27 @@ func (f *folding) moveHolder() {
 	case HolderActor:
 		r.Holder = f.op.Actor.Organisation
 	case HolderSender:
-		r.Holder = r.Sender
+		r.Holder = cmp.Or(r.Sender, r.Custodian)
 	case HolderParent:
-		if node, ok := f.rules.Organisation(from); ok && from != r.Custodian {
-			r.Holder = node.Parent
-		}
+		r.Holder = f.parentOf(from)
 	}
 	if r.Holder != from {
 		r.Sender = from
 		f.entry.Target = r.Holder
 	}
+}
+
+// parentOf is one level up, never above the custodian. A new record goes to
+// the organisation above the one that reports it.
+func (f *folding) parentOf(org string) string {
+	if f.step.Effect == Create {
+		org = f.r.Reporter
+	}
+	node, ok := f.rules.Organisation(org)
+	if !ok || org == f.r.Custodian || !Within(f.rules, node.Parent, f.r.Custodian) {
+		return f.r.Custodian
+	}
+	return node.Parent
 }
 
 func (f *folding) runClocks() {
