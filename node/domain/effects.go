@@ -537,3 +537,20 @@ func erase(f *folding) *envelope.Verdict {
 	f.r.Erased = true
 	return nil
 }
+
+// ParseOpText reads what OpText wrote.
+func ParseOpText(s string) (envelope.OpID, bool) {
+	var id envelope.OpID
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return id, false
+	}
+	origin, err1 := hex.DecodeString(parts[0])
+	inc, err2 := strconv.ParseUint(parts[1], 10, 32)
+	seq, err3 := strconv.ParseUint(parts[2], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil || len(origin) != len(id.Origin) {
+		return id, false
+	}
+	id.Origin, id.Incarnation, id.Seq = envelope.Hash(origin), uint32(inc), seq
+	return id, true
+}
