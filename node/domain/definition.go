@@ -6,6 +6,8 @@
 package domain
 
 import (
+	"slices"
+
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 )
 
@@ -56,6 +58,8 @@ type Definition struct {
 	Columns   []string       `yaml:"columns" json:"columns,omitempty"` // of lists
 	Heading   []string       `yaml:"heading" json:"heading,omitempty"` // code fields that name it to those without the text
 	Search    SearchMap      `yaml:"search" json:"search"`
+	Tables    []Table        `yaml:"tables" json:"tables,omitempty"` // of its own; found before the catalogue's
+	Alarms    []AlarmRule    `yaml:"alarms" json:"alarms,omitempty"`
 	// Restricted names a boolean or code field; records where it is set are
 	// shown to holders, leader and nobody else (informers, minors).
 	Restricted *Condition `yaml:"restricted" json:"restricted,omitempty"`
@@ -65,9 +69,28 @@ type Definition struct {
 // Pattern knows {abbr} {year} {seq:4}; Per lists what the sequence restarts
 // for ("year", or an organisation field).
 type NumberRule struct {
-	Step    string   `yaml:"step" json:"step"` // that gives the number
+	Step    string   `yaml:"step" json:"step"`           // that gives the number
+	Also    []string `yaml:"also" json:"also,omitempty"` // other steps that do, such as a second way to report
 	Pattern string   `yaml:"pattern" json:"pattern"`
 	Per     []string `yaml:"per" json:"per"`
+}
+
+// Table is a list of codes with their labels.
+type Table struct {
+	ID    string `yaml:"id" json:"id"`
+	Title Text   `yaml:"title" json:"title"`
+	Codes []Code `yaml:"codes" json:"codes"`
+}
+
+// Code is one row of a table. A code is never reused; a retired one is
+// hidden from input and still shown where it stands.
+type Code struct {
+	Code   string `yaml:"code" json:"code"`
+	Parent string `yaml:"parent" json:"parent,omitempty"`
+	ZH     string `yaml:"zh" json:"zh"`
+	EN     string `yaml:"en" json:"en"`
+	Hidden bool   `yaml:"hidden" json:"hidden,omitempty"`
+	Note   Text   `yaml:"note" json:"note,omitzero"` // what to do or know when it is chosen
 }
 
 // FieldType is how a value is entered, checked and stored.
@@ -246,6 +269,14 @@ type Paper struct {
 	States   []string `yaml:"states" json:"states,omitempty"`
 }
 
+// AlarmRule raises an alarm when a step leaves the record meeting When.
+type AlarmRule struct {
+	Step   string    `yaml:"step" json:"step"`
+	Reason string    `yaml:"reason" json:"reason"` // code of the table alarm_reason
+	Level  int64     `yaml:"level" json:"level"`   // 1 highest … 4
+	When   Condition `yaml:"when" json:"when"`
+}
+
 // SearchMap says which fields feed the index.
 type SearchMap struct {
 	Type    string   `yaml:"type" json:"type,omitempty"`       // code field for the type facet
@@ -330,4 +361,37 @@ func (d *Definition) Gate(id string) (*Gate, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Gives reports whether the step is one that gives the number.
+func (n *NumberRule) Gives(step string) bool {
+	return n != nil && (n.Step == step || slices.Contains(n.Also, step))
+}
+
+// Table finds a code table that the kind brings with it.
+func (d *Definition) Table(id string) (*Table, bool) {
+	for i := range d.Tables {
+		if d.Tables[i].ID == id {
+			return &d.Tables[i], true
+		}
+	}
+	return nil, false
+}
+
+// Code finds a row of the table.
+func (t *Table) Code(code string) (*Code, bool) {
+	for i := range t.Codes {
+		if t.Codes[i].Code == code {
+			return &t.Codes[i], true
+		}
+	}
+	return nil, false
+}
+
+// Prepare fills what follows from the rest of a definition that was just
+// read: the class of every step.
+func Prepare(d *Definition) {
+	for i := range d.Steps {
+		d.Steps[i].Class, _ = ClassOf(d.Steps[i].Effect)
+	}
 }

@@ -75,7 +75,7 @@ func findField(fields []Field, parts []string) (*Field, bool) {
 			return findField(f.Fields, parts[2:])
 		case f.Type == TypePoint:
 			// The point is two integers; its exact form is sealed text.
-			return f, len(parts) == 2 && slices.Contains([]string{"lng", "lat", "exact"}, parts[1])
+			return f, len(parts) == 1 || len(parts) == 2 && slices.Contains([]string{"lng", "lat", "exact"}, parts[1])
 		default:
 			return f, len(parts) == 1
 		}
@@ -241,4 +241,18 @@ func onEarth(path string, n int64) bool {
 // exact form of a point.
 func sealedFits(f *Field, path string) bool {
 	return f.Sealed() || f.Type == TypePoint && strings.HasSuffix(path, "/exact")
+}
+
+// Expand lists the paths of r that a pattern such as parties/*/name names.
+func Expand(r *Record, pattern string) []string {
+	group, rest, ok := strings.Cut(pattern, "/*/")
+	if !ok {
+		return []string{pattern}
+	}
+	items := r.Items(group)
+	out := make([]string, len(items))
+	for i, n := range items {
+		out[i] = group + "/" + strconv.Itoa(n) + "/" + rest
+	}
+	return out
 }
