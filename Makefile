@@ -1,0 +1,72 @@
+# Fengqiao: two commands matter. `make run` starts a demo township,
+# `make test` installs what the tests need and runs them all.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO      ?= go
+BIN     := bin/fengqiao
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOFILES := $(shell git ls-files '*.go' 2>/dev/null)
+UISRC   := $(shell git ls-files ui 2>/dev/null)
+DEMO    ?= tmp/demo
+
+.PHONY: help run build ui test test-go test-ui test-e2e faults bench lint api deb clean setup-e2e
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build everything and start a demo township
+	@$(BIN) demo --data $(DEMO)
+
+build: ui $(BIN) ## build the UI and the binary
+
+ui: ui/dist/.built ## build the UI
+
+ui/node_modules/.installed: ui/package-lock.json
+	cd ui && npm ci --no-audit --no-fund
+	@touch $@
+
+ui/dist/.built: ui/node_modules/.installed $(UISRC)
+	cd ui && npm run build
+	@touch $@
+
+$(BIN): ui/dist/.built $(GOFILES) go.mod go.sum
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/fengqiao
+
+test: test-go test-ui test-e2e ## every test: Go with -race, UI units, browser end to end
+	@echo "all tests passed"
+
+test-go: ## Go tests with the race detector
+	$(GO) vet ./...
+	$(GO) test -race -timeout 8m ./...
+
+test-ui: ui/node_modules/.installed ## UI types, lint, keys and units
+	cd ui && npm run types && npm run lint && npm test
+
+setup-e2e:
+	@packaging/test/install-browser.sh
+
+test-e2e: build setup-e2e ## browser end to end against a real box
+	cd ui && npm run e2e
+
+faults: ## kill -9 and disk faults, the long profile
+	FENGQIAO_FAULTS=full $(GO) test -count=1 -timeout 60m -run 'Fault' ./node/... ./cluster/...
+
+bench: ## benchmarks; figures go to node/DESIGN.md
+	$(GO) test -run '^$$' -bench . -benchmem ./cluster/... ./node/... ./search/... ./backup/...
+
+lint: ui/node_modules/.installed ## gofmt, vet, eslint
+	@test -z "$$(gofmt -l $(GOFILES))" || { gofmt -l $(GOFILES); exit 1; }
+	$(GO) vet ./...
+	cd ui && npm run lint
+
+api: ## write the OpenAPI document and the TypeScript types from the routes
+	$(GO) test ./node/httpapi -run TestOpenAPI -update
+	cd ui && npm run api
+
+deb: build ## a Debian package in dist/
+	packaging/deb/build.sh $(VERSION)
+
+clean: ## remove what was built and the demo's data
+	rm -rf bin dist tmp ui/dist/assets ui/dist/.built
