@@ -303,11 +303,11 @@ func (f *folding) checkNeeds() *envelope.Verdict {
 			return verdict(envelope.Invalid, ReasonMissing)
 		}
 	}
-	if f.step.Effect == Create || f.step.Effect == Amend {
-		for _, field := range f.def.Fields {
-			if field.Required && !hasUnder(f.r, field.Key) {
-				return verdict(envelope.Invalid, ReasonMissing)
-			}
+	whole := f.step.Effect == Create || f.step.Effect == Amend
+	for _, field := range f.def.Fields {
+		asked := whole || slices.Contains(f.entry.Changed, field.Key)
+		if field.Required && asked && !hasUnder(f.r, field.Key) {
+			return verdict(envelope.Invalid, ReasonMissing)
 		}
 	}
 	if v := f.checkItems(); v != nil {
