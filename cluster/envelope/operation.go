@@ -190,7 +190,7 @@ func Decode(b []byte) (*Operation, error) {
 	if err := decMode.Unmarshal(b, &o); err != nil {
 		return nil, fmt.Errorf("envelope: decode: %w", err)
 	}
-	if err := normalise(o.Open); err != nil {
+	if err := NormaliseValues(o.Open); err != nil {
 		return nil, err
 	}
 	if err := o.check(); err != nil {
@@ -223,8 +223,8 @@ var looseMode = func() cbor.DecMode {
 	return m
 }()
 
-// normalise turns decoded lists into []string, the only list there is.
-func normalise(open map[string]any) error {
+// NormaliseValues turns decoded lists into []string, the only list there is.
+func NormaliseValues(open map[string]any) error {
 	for path, v := range open {
 		list, ok := v.([]any)
 		if !ok {

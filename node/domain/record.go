@@ -241,3 +241,20 @@ func (r *Record) HighestCard() string {
 func cardRank(colour string) int {
 	return slices.Index([]string{"", "normal", "yellow", "red"}, colour)
 }
+
+// Normalise gives decoded values their types: CBOR knows only lists of
+// anything, records only lists of text.
+func (r *Record) Normalise() error {
+	maps := []map[string]any{r.Open}
+	for _, entries := range [][]Entry{r.Steps, r.Appended} {
+		for _, e := range entries {
+			maps = append(maps, e.Inputs, e.Was)
+		}
+	}
+	for _, m := range maps {
+		if err := envelope.NormaliseValues(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/domain"
+)
+
+// Report is what Check found.
+type Report struct {
+	Records  int64
+	Keys     int64
+	Counters int64
+	Problems []string
+}
+
+const maxProblems = 100
+
+func (r *Report) problem(format string, args ...any) {
+	if len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+// checker recomputes everything that can be recomputed.
+type checker struct {
+	tx     *bbolt.Tx
+	report Report
+	derive func(*domain.Record) (Derived, error)
+	index  map[string]envelope.RecordID
+	counts map[string]int64
+	digest digest
+}
+
+// Check verifies pages, checksums, and that index, counters, changes and
+// digest are what the records give. It reads one state of the store.
+func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived, error), progress func(done, total int64)) (Report, error) {
+	total, err := s.Records()
+	if err != nil {
+		return Report{Problems: []string{err.Error()}}, nil
+	}
+	c := &checker{derive: derive, index: map[string]envelope.RecordID{}, counts: map[string]int64{}}
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		c.tx = tx
+		for err := range tx.Check() {
+			c.report.problem("pages: %v", err)
+		}
+		if err := c.records(ctx, total, progress); err != nil {
+			return err
+		}
+		c.compareIndex()
+		c.compareCounts()
+		c.compareChanges()
+		c.compareMeta(total)
+		c.checksums()
+		return nil
+	})
+	return c.report, err
+}
+
+func (c *checker) records(ctx context.Context, total int64, progress func(done, total int64)) error {
+	cur := c.tx.Bucket(bucketView).Cursor()
+	for k, v := cur.First(); k != nil; k, v = cur.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.report.Records++
+		if progress != nil && c.report.Records%1000 == 0 {
+			progress(c.report.Records, total)
+		}
+		raw, err := unwrap(bucketView, k, v)
+		if err != nil {
+			c.report.problem("%v", err)
+			continue
+		}
+		c.digest.add(raw)
+		c.record(k, raw)
+	}
+	return nil
+}
+
+func (c *checker) record(k, raw []byte) {
+	r, err := decodeRecord(k, raw)
+	if err != nil {
+		c.report.problem("%v", err)
+		return
+	}
+	want, err := c.derive(r)
+	if err != nil {
+		c.report.problem("record %s: %v", r.ID, err)
+		return
+	}
+	var have Derived
+	stored, err := unwrap(bucketDerived, k, c.tx.Bucket(bucketDerived).Get(k))
+	if err == nil {
+		err = envelope.Unmarshal(stored, &have)
+	}
+	if err != nil {
+		c.report.problem("%v", err)
+		return
+	}
+	wantRaw, err1 := envelope.Marshal(want)
+	if err1 != nil || !bytes.Equal(wantRaw, stored) {
+		c.report.problem("record %s: lists and figures do not fit the record", r.ID)
+	}
+	for _, key := range have.Index {
+		c.index[string(key)] = r.ID
+	}
+	for _, n := range have.Counters {
+		c.counts[string(n.Key)] += n.N
+	}
+}
+
+func (c *checker) compareIndex() {
+	cur := c.tx.Bucket(bucketIndex).Cursor()
+	for k, v := cur.First(); k != nil; k, v = cur.Next() {
+		c.report.Keys++
+		id, err := hitID(k, v)
+		if want, ok := c.index[string(k)]; err != nil || !ok || want != id {
+			c.report.problem("index key %x belongs to no record", k)
+		}
+		delete(c.index, string(k))
+	}
+	for k := range c.index {
+		c.report.problem("index key %x is missing", k)
+	}
+}
+
+func (c *checker) compareCounts() {
+	cur := c.tx.Bucket(bucketCount).Cursor()
+	for k, v := cur.First(); k != nil; k, v = cur.Next() {
+		c.report.Counters++
+		raw, err := unwrap(bucketCount, k, v)
+		if err != nil {
+			c.report.problem("%v", err)
+		} else if n := int64(binary.BigEndian.Uint64(raw)); n != c.counts[string(k)] {
+			c.report.problem("counter %x is %d, a recount gives %d", k, n, c.counts[string(k)])
+		}
+		delete(c.counts, string(k))
+	}
+	for k, n := range c.counts {
+		if n != 0 {
+			c.report.problem("counter %x is missing, a recount gives %d", k, n)
+		}
+	}
+}
+
+func (c *checker) compareChanges() {
+	changes, view := c.tx.Bucket(bucketChanges), c.tx.Bucket(bucketView)
+	cur := c.tx.Bucket(bucketChange).Cursor()
+	var n int64
+	for id, key := cur.First(); id != nil; id, key = cur.Next() {
+		n++
+		raw, err := unwrap(bucketChanges, key, changes.Get(key))
+		if err != nil || !bytes.Equal(raw, id) || view.Get(id) == nil {
+			c.report.problem("change %x does not fit record %x", key, id)
+		}
+	}
+	if n != c.report.Records || int64(changes.Stats().KeyN) != n {
+		c.report.problem("%d records, %d changes", c.report.Records, n)
+	}
+}
+
+func (c *checker) compareMeta(total int64) {
+	meta := c.tx.Bucket(bucketMeta)
+	if total != c.report.Records {
+		c.report.problem("%d records counted, %d stand", total, c.report.Records)
+	}
+	if v := meta.Get(metaDigest); v != nil {
+		raw, err := unwrap(bucketMeta, metaDigest, v)
+		if err != nil || !bytes.Equal(raw, c.digest.bytes()) {
+			c.report.problem("the digest of all records does not fit them")
+		}
+	}
+}
+
+// checksums reads what the comparisons did not.
+func (c *checker) checksums() {
+	for _, name := range [][]byte{bucketMeta, bucketVerdict, bucketKeys, bucketRequest, bucketSeries} {
+		cur := c.tx.Bucket(name).Cursor()
+		for k, v := cur.First(); k != nil; k, v = cur.Next() {
+			if _, err := unwrap(name, k, v); err != nil {
+				c.report.problem("%v", err)
+			}
+		}
+	}
+}
