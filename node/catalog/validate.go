@@ -121,8 +121,11 @@ func (v *validator) head() {
 var families = []domain.Family{domain.FamilyEvent, domain.FamilyMediation, domain.FamilyPetition, domain.FamilyNotice,
 	domain.FamilyDuty, domain.FamilyMaster, domain.FamilyAccount, domain.FamilySettings}
 
-// publicFamilies may hold labels and free codes in the open.
+// publicFamilies may hold labels in the open.
 var publicFamilies = []domain.Family{domain.FamilyMaster, domain.FamilyAccount, domain.FamilySettings}
+
+// freeCodes may also hold codes of no table: record ids, grants.
+var freeCodes = append(slices.Clone(publicFamilies), domain.FamilyDuty)
 
 func (v *validator) title(path string, t domain.Text) {
 	if strings.TrimSpace(t.ZH) == "" || strings.TrimSpace(t.EN) == "" {
@@ -279,7 +282,7 @@ func (v *validator) tableOf(path string, f *domain.Field) {
 	switch {
 	case !coded && f.Table != "":
 		v.bad(path+".table", "只有代码字段可以指定代码表", "Only a code has a table.")
-	case coded && f.Table == "" && !slices.Contains(publicFamilies, v.def.Family):
+	case coded && f.Table == "" && !slices.Contains(freeCodes, v.def.Family):
 		v.bad(path, "代码字段必须指定代码表 table", "A code needs a table.")
 	case coded && f.Table != "" && f.Table != tableAccounts:
 		codes, ok := v.codes(f.Table)
