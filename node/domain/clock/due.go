@@ -1,0 +1,312 @@
+package clock
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Mark is a threshold of a deadline: a share of the time between start and
+// due in per cent ("80%"), or a limit after the due time ("+2wd").
+type Mark struct {
+	Percent int64
+	After   Limit
+}
+
+// ParseMark reads "80%" or "+2wd"; "100%" is the due time itself.
+func ParseMark(s string) (Mark, error) {
+	if after, ok := strings.CutPrefix(s, "+"); ok {
+		l, err := ParseLimit(after)
+		return Mark{Percent: 100, After: l}, err
+	}
+	n, err := strconv.ParseInt(strings.TrimSuffix(s, "%"), 10, 64)
+	if err != nil || !strings.HasSuffix(s, "%") || n < 1 || n > 100 {
+		return Mark{}, fmt.Errorf("clock: %q is not a mark such as 80%% or +2wd", s)
+	}
+	return Mark{Percent: n}, nil
+}
+
+// String writes what ParseMark reads.
+func (m Mark) String() string {
+	if m.After.N > 0 {
+		return "+" + m.After.String()
+	}
+	return strconv.FormatInt(m.Percent, 10) + "%"
+}
+
+// MarshalText makes Mark a word in YAML and JSON.
+func (m Mark) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Mark) UnmarshalText(b []byte) (err error) {
+	*m, err = ParseMark(string(b))
+	return err
+}
+
+// Rule is one row of a profile: how long, and when it is near.
+type Rule struct {
+	Limit  Limit `yaml:"limit" json:"limit"`
+	Warn   Mark  `yaml:"warn" json:"warn"`
+	Yellow Mark  `yaml:"yellow" json:"yellow"`
+	Red    Mark  `yaml:"red" json:"red"`
+}
+
+// Profile names the rule for each clock and urgency. The key is
+// "clock/urgency"; "clock" alone serves every urgency without its own row.
+type Profile struct {
+	ID     string          `yaml:"id" json:"id"`
+	Title  Label           `yaml:"title" json:"title"`
+	Source string          `yaml:"source" json:"source"`
+	Rules  map[string]Rule `yaml:"rules" json:"rules"`
+}
+
+// Label is a title in both languages.
+type Label struct {
+	ZH string `yaml:"zh" json:"zh"`
+	EN string `yaml:"en" json:"en"`
+}
+
+// Rule finds the row for a clock and urgency.
+func (p Profile) Rule(clock, urgency string) (Rule, bool) {
+	if r, ok := p.Rules[clock+"/"+urgency]; ok {
+		return r, true
+	}
+	r, ok := p.Rules[clock]
+	return r, ok
+}
+
+// Validate wants marks in order: warn before yellow before red.
+func (p Profile) Validate() error {
+	if p.ID == "" || len(p.Rules) == 0 {
+		return fmt.Errorf("clock: profile without id or rules")
+	}
+	for key, r := range p.Rules {
+		if r.Limit.N <= 0 {
+			return fmt.Errorf("clock: profile %s, %s: no limit", p.ID, key)
+		}
+		if !r.Warn.before(r.Yellow) && r.Warn != r.Yellow || !r.Yellow.before(r.Red) {
+			return fmt.Errorf("clock: profile %s, %s: warn, yellow and red must follow one another", p.ID, key)
+		}
+	}
+	return nil
+}
+
+func (m Mark) before(other Mark) bool {
+	switch {
+	case m.After.N == 0 && other.After.N == 0:
+		return m.Percent < other.Percent
+	case m.After.N == 0:
+		return true
+	case other.After.N == 0:
+		return false
+	}
+	return m.After.Unit == other.After.Unit && m.After.N < other.After.N
+}
+
+// Kind is what happened to a clock.
+type Kind uint8
+
+// The events of a clock. They are evidence from operations, in order.
+const (
+	Start Kind = iota + 1
+	Stop
+	Pause
+	Resume
+	Extend
+	Change // of profile or urgency: counts from the start, as if it had always been so
+	Adopt  // a merged child's clock; the earliest deadline wins
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind    Kind
+	At      int64
+	Profile string
+	Urgency string
+	Limit   Limit // of Extend
+}
+
+// Deadline is what a clock's history comes to. Times are 0 when unknown.
+type Deadline struct {
+	Round       int64 // how often it was started
+	Started     int64
+	Due         int64 // 0 while paused for good
+	Warn        int64
+	Yellow      int64
+	Red         int64
+	Stopped     int64 // 0 while it runs
+	PausedSince int64 // 0 while it runs
+	Extensions  int
+	Profile     string
+	Limit       Limit
+	Uncertain   bool // the work calendar of a year that it crosses is missing
+}
+
+// Runs reports whether something is due: started, not stopped, not paused.
+func (d Deadline) Runs() bool { return d.Started != 0 && d.Stopped == 0 && d.PausedSince == 0 }
+
+// course is one start and what followed until the next.
+type course struct {
+	started    int64
+	profile    string
+	urgency    string
+	spans      []span
+	paused     int64
+	stopped    int64
+	extensions []Limit
+	adopted    []Event
+	rounds     int64
+}
+
+// Due computes the deadline of one clock. Order of events counts; a time
+// before its predecessor's (a clock set back) counts as the predecessor's.
+// ok is false when the clock was never started or its profile has no rule.
+func Due(clock string, history []Event, cal *Calendar, profiles map[string]Profile) (Deadline, bool) {
+	c, ok := follow(history)
+	if !ok {
+		return Deadline{}, false
+	}
+	rule, ok := profiles[c.profile].Rule(clock, c.urgency)
+	if !ok {
+		return Deadline{}, false
+	}
+	d := c.deadline(cal, rule, c.started, c.extensions)
+	d.Profile, d.Limit = c.profile, rule.Limit
+	for _, child := range c.adopted {
+		childRule, ok := profiles[child.Profile].Rule(clock, child.Urgency)
+		if !ok {
+			continue
+		}
+		other := c.deadline(cal, childRule, child.At, nil)
+		if other.Due != 0 && (d.Due == 0 || other.Due < d.Due) {
+			other.Profile, other.Limit = child.Profile, childRule.Limit
+			d = other
+		}
+	}
+	d.Round, d.Stopped, d.PausedSince, d.Extensions = c.rounds, c.stopped, c.paused, len(c.extensions)
+	return d, true
+}
+
+// follow walks the history to its last start.
+func follow(history []Event) (course, bool) {
+	var c course
+	now := int64(0)
+	for _, e := range history {
+		at := max(e.At, now)
+		if e.Kind != Adopt {
+			now = at
+		}
+		c.apply(e, at)
+	}
+	if c.started == 0 {
+		return c, false
+	}
+	if c.paused == 0 && c.stopped == 0 {
+		c.spans[len(c.spans)-1].to = never
+	}
+	if c.stopped != 0 {
+		// A stopped clock still has the deadline that it was measured by.
+		c.spans[len(c.spans)-1].to = never
+	}
+	return c, true
+}
+
+func (c *course) apply(e Event, at int64) {
+	switch {
+	case e.Kind == Start:
+		*c = course{started: at, profile: e.Profile, urgency: e.Urgency, spans: []span{{from: at, to: never}}, rounds: c.rounds + 1}
+	case e.Kind == Adopt:
+		if c.started == 0 || c.stopped != 0 {
+			*c = course{started: e.At, profile: e.Profile, urgency: e.Urgency, spans: []span{{from: e.At, to: never}}, rounds: c.rounds + 1}
+			return
+		}
+		c.adopted = append(c.adopted, Event{Kind: Adopt, At: e.At, Profile: e.Profile, Urgency: e.Urgency})
+		c.spans[0].from = min(c.spans[0].from, e.At)
+	case c.started == 0 || c.stopped != 0:
+	case e.Kind == Stop:
+		c.stopped = at
+		if c.paused != 0 {
+			c.spans = append(c.spans, span{from: at, to: never})
+			c.paused = 0
+		}
+	case e.Kind == Pause && c.paused == 0:
+		c.spans[len(c.spans)-1].to = at
+		c.paused = at
+	case e.Kind == Resume && c.paused != 0:
+		c.spans = append(c.spans, span{from: at, to: never})
+		c.paused = 0
+	case e.Kind == Extend:
+		c.extensions = append(c.extensions, e.Limit)
+	case e.Kind == Change:
+		c.profile, c.urgency = e.Profile, e.Urgency
+	}
+}
+
+// deadline applies a rule from an instant, then the extensions, each from
+// the end of what came before.
+func (c *course) deadline(cal *Calendar, rule Rule, from int64, extensions []Limit) Deadline {
+	end := cal.end(c.spans, from, DayOf(from), rule.Limit)
+	for _, l := range extensions {
+		if end != never {
+			end = cal.end(c.spans, end, DayOf(end-1), l)
+		}
+	}
+	d := Deadline{Started: from}
+	if end == never {
+		return d
+	}
+	d.Due = end
+	d.Warn, d.Yellow, d.Red = cal.mark(rule.Warn, from, end), cal.mark(rule.Yellow, from, end), cal.mark(rule.Red, from, end)
+	d.Uncertain = !cal.Known(DayOf(from)) || !cal.Known(DayOf(end-1))
+	return d
+}
+
+// mark places a threshold between start and due, or after it.
+func (cal *Calendar) mark(m Mark, from, due int64) int64 {
+	if m.After.N > 0 {
+		return cal.end([]span{{from: due, to: never}}, due, DayOf(due-1), m.After)
+	}
+	return from + (due-from)/100*m.Percent + (due-from)%100*m.Percent/100
+}
+
+// State is how a deadline looks at an instant.
+type State string
+
+const (
+	Normal  State = "normal"
+	DueSoon State = "due_soon"
+	Yellow  State = "yellow"
+	Red     State = "red"
+	Paused  State = "paused"
+	Stopped State = "stopped"
+)
+
+// Look says how the deadline stands at an instant.
+func (d Deadline) Look(now int64) State {
+	switch {
+	case d.Stopped != 0:
+		return Stopped
+	case d.PausedSince != 0 || d.Due == 0:
+		return Paused
+	case now >= d.Red:
+		return Red
+	case now >= d.Yellow:
+		return Yellow
+	case now >= d.Warn:
+		return DueSoon
+	}
+	return Normal
+}
+
+// Next is the next instant at which Look changes, 0 when it never does.
+func (d Deadline) Next(now int64) int64 {
+	if !d.Runs() || d.Due == 0 {
+		return 0
+	}
+	for _, at := range []int64{d.Warn, d.Yellow, d.Due, d.Red} {
+		if at > now {
+			return at
+		}
+	}
+	return 0
+}
