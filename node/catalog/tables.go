@@ -155,7 +155,11 @@ func (b *base) checkMappings() error {
 }
 
 // profile reports whether a clock profile is known.
-func (b *base) profile(id string) bool { return id != "" }
+func (b *base) profile(id string) bool {
+	known, err := profiles()
+	_, ok := known[id]
+	return err == nil && ok
+}
 
 // Row finds a code.
 func (t *Table) Row(code string) (*Row, bool) {

@@ -51,8 +51,8 @@ type Rule struct {
 	Red    Mark  `yaml:"red" json:"red"`
 }
 
-// Profile names the rule for each clock and urgency. The key is
-// "clock/urgency"; "clock" alone serves every urgency without its own row.
+// Profile gives the rule for each urgency; the row "default" serves every
+// urgency without one of its own.
 type Profile struct {
 	ID     string          `yaml:"id" json:"id"`
 	Title  Label           `yaml:"title" json:"title"`
@@ -66,12 +66,12 @@ type Label struct {
 	EN string `yaml:"en" json:"en"`
 }
 
-// Rule finds the row for a clock and urgency.
-func (p Profile) Rule(clock, urgency string) (Rule, bool) {
-	if r, ok := p.Rules[clock+"/"+urgency]; ok {
+// Rule finds the row for an urgency.
+func (p Profile) Rule(urgency string) (Rule, bool) {
+	if r, ok := p.Rules[urgency]; ok {
 		return r, true
 	}
-	r, ok := p.Rules[clock]
+	r, ok := p.Rules["default"]
 	return r, ok
 }
 
@@ -161,19 +161,19 @@ type course struct {
 // Due computes the deadline of one clock. Order of events counts; a time
 // before its predecessor's (a clock set back) counts as the predecessor's.
 // ok is false when the clock was never started or its profile has no rule.
-func Due(clock string, history []Event, cal *Calendar, profiles map[string]Profile) (Deadline, bool) {
+func Due(history []Event, cal *Calendar, profiles map[string]Profile) (Deadline, bool) {
 	c, ok := follow(history)
 	if !ok {
 		return Deadline{}, false
 	}
-	rule, ok := profiles[c.profile].Rule(clock, c.urgency)
+	rule, ok := profiles[c.profile].Rule(c.urgency)
 	if !ok {
 		return Deadline{}, false
 	}
 	d := c.deadline(cal, rule, c.started, c.extensions)
 	d.Profile, d.Limit = c.profile, rule.Limit
 	for _, child := range c.adopted {
-		childRule, ok := profiles[child.Profile].Rule(clock, child.Urgency)
+		childRule, ok := profiles[child.Profile].Rule(child.Urgency)
 		if !ok {
 			continue
 		}
