@@ -1,0 +1,297 @@
+// Package audit keeps who read and revealed what: an append-only log whose
+// entries are chained by hash and synced before what they witness happens.
+// Writes are witnessed by the journal itself. Entries hold no personal data.
+package audit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+)
+
+// Entry is one line.
+type Entry struct {
+	Seq          uint64            `cbor:"1,keyasint"`
+	Prev         envelope.Hash     `cbor:"2,keyasint"`
+	At           int64             `cbor:"3,keyasint"` // Unix milliseconds
+	Actor        string            `cbor:"4,keyasint,omitempty"`
+	Role         string            `cbor:"5,keyasint,omitempty"`
+	Organisation string            `cbor:"6,keyasint,omitempty"`
+	Action       string            `cbor:"7,keyasint"`
+	ObjectKind   string            `cbor:"8,keyasint,omitempty"`
+	Object       string            `cbor:"9,keyasint,omitempty"`
+	Reason       string            `cbor:"10,keyasint,omitempty"`
+	Address      string            `cbor:"11,keyasint,omitempty"`
+	Result       string            `cbor:"12,keyasint"`
+	Details      map[string]string `cbor:"13,keyasint,omitempty"`
+}
+
+// Head names the newest entry; whoever remembers it finds a cut log.
+type Head struct {
+	Seq  uint64
+	Hash envelope.Hash
+}
+
+const (
+	headerSize = 8 // length, checksum
+	maxEntry   = 16 << 10
+	fileSize   = 32 << 20
+)
+
+// DamageError is an entry that was changed, removed or moved.
+type DamageError struct {
+	File   string
+	Offset int64
+	Reason string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("audit: damage in %s at %d: %s", e.File, e.Offset, e.Reason)
+}
+
+// Log is an open audit log.
+type Log struct {
+	mu     sync.Mutex
+	dir    string
+	file   *os.File
+	size   int64
+	head   Head
+	failed error
+}
+
+// Open reads the last file and goes on behind its newest entry. A last
+// entry that was never finished is cut; anything else wrong is damage.
+func Open(dir string) (*Log, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := &Log{dir: dir}
+	names, err := files(dir)
+	if err != nil {
+		return nil, err
+	}
+	end := int64(0)
+	for i, name := range names {
+		if end, err = l.scan(name, i == len(names)-1, nil); err != nil {
+			return nil, err
+		}
+	}
+	if len(names) == 0 {
+		return l, l.next()
+	}
+	last := filepath.Join(dir, names[len(names)-1])
+	if l.file, err = os.OpenFile(last, os.O_RDWR, 0o600); err != nil {
+		return nil, err
+	}
+	l.size = end
+	return l, errors.Join(l.file.Truncate(end), l.file.Sync())
+}
+
+func files(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".log") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// scan follows one file's chain and gives the end of its last entry.
+func (l *Log) scan(name string, last bool, visit func(Entry)) (int64, error) {
+	b, err := os.ReadFile(filepath.Join(l.dir, name))
+	if err != nil {
+		return 0, err
+	}
+	at := int64(0)
+	damage := func(reason string) (int64, error) {
+		return at, &DamageError{File: name, Offset: at, Reason: reason}
+	}
+	for at < int64(len(b)) {
+		rest := b[at:]
+		n := int64(headerSize + len(frame.EndMark))
+		if len(rest) >= headerSize {
+			n += int64(binary.BigEndian.Uint32(rest))
+		}
+		if n > int64(len(rest)) && n <= maxEntry {
+			if last {
+				return at, nil
+			}
+			return damage("the file ends inside an entry")
+		}
+		if n > maxEntry {
+			return damage("entry length")
+		}
+		body, mark := rest[headerSize:n-int64(len(frame.EndMark))], rest[n-int64(len(frame.EndMark)):n]
+		if frame.Sum(body) != binary.BigEndian.Uint32(rest[4:]) || string(mark) != string(frame.EndMark[:]) {
+			if last && frame.Unfinished(rest[:n], at, false) {
+				return at, nil
+			}
+			return damage("checksum")
+		}
+		var e Entry
+		if err := envelope.Unmarshal(body, &e); err != nil {
+			return damage(err.Error())
+		}
+		if e.Seq != l.head.Seq+1 || e.Prev != l.head.Hash {
+			return damage(fmt.Sprintf("entry %d does not follow %d", e.Seq, l.head.Seq))
+		}
+		l.head = Head{Seq: e.Seq, Hash: envelope.Sum(body)}
+		if visit != nil {
+			visit(e)
+		}
+		at += n
+	}
+	return at, nil
+}
+
+func (l *Log) next() error {
+	name := filepath.Join(l.dir, fmt.Sprintf("%020d.log", l.head.Seq+1))
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if l.file != nil {
+		err = l.file.Close()
+	}
+	l.file, l.size = f, 0
+	d, derr := os.Open(l.dir)
+	if derr != nil {
+		return errors.Join(err, derr)
+	}
+	return errors.Join(err, d.Sync(), d.Close())
+}
+
+// Append chains an entry and returns when it is on disk.
+func (l *Log) Append(e Entry) (Head, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return Head{}, l.failed
+	}
+	e.Seq, e.Prev = l.head.Seq+1, l.head.Hash
+	body, err := envelope.Marshal(e)
+	if err != nil {
+		return Head{}, err
+	}
+	if len(body) > maxEntry-headerSize-len(frame.EndMark) {
+		return Head{}, fmt.Errorf("audit: entry of %d bytes", len(body))
+	}
+	if l.size > fileSize {
+		if err := l.next(); err != nil {
+			return Head{}, err
+		}
+	}
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+	b = binary.BigEndian.AppendUint32(b, frame.Sum(body))
+	b = append(append(b, body...), frame.EndMark[:]...)
+	if _, err := l.file.WriteAt(b, l.size); err != nil {
+		l.failed = fmt.Errorf("audit: an earlier write failed: %w", err)
+		return Head{}, l.failed
+	}
+	if err := l.file.Sync(); err != nil {
+		l.failed = fmt.Errorf("audit: an earlier sync failed: %w", err)
+		return Head{}, l.failed
+	}
+	l.size += int64(len(b))
+	l.head = Head{Seq: e.Seq, Hash: envelope.Sum(body)}
+	return l.head, nil
+}
+
+// Head is the newest entry.
+func (l *Log) Head() Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
+}
+
+// Filter selects entries; empty fields match everything.
+type Filter struct {
+	From, To int64
+	Actor    string
+	Action   string
+	Object   string
+	Before   uint64 // sequence: entries older than it; 0 from the newest
+	Limit    int
+}
+
+func (f Filter) matches(e Entry) bool {
+	return (f.From == 0 || e.At >= f.From) && (f.To == 0 || e.At < f.To) && (f.Actor == "" || e.Actor == f.Actor) &&
+		(f.Action == "" || e.Action == f.Action) && (f.Object == "" || e.Object == f.Object) && (f.Before == 0 || e.Seq < f.Before)
+}
+
+// Read lists matching entries, newest first, and verifies what it reads.
+func (l *Log) Read(f Filter) ([]Entry, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names, err := files(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	walk := &Log{dir: l.dir}
+	var out []Entry
+	for i, name := range names {
+		_, err := walk.scan(name, i == len(names)-1, func(e Entry) {
+			if !f.matches(e) {
+				return
+			}
+			out = append(out, e)
+			if f.Limit > 0 && len(out) > f.Limit {
+				out = out[1:] // the newest are wanted
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Reverse(out)
+	return out, nil
+}
+
+// Verify follows the whole chain; remembered is a head that must still
+// stand in it (zero: none).
+func Verify(dir string, remembered Head) (Head, error) {
+	names, err := files(dir)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) && remembered.Seq == 0 {
+			return Head{}, nil
+		}
+		return Head{}, err
+	}
+	walk := &Log{dir: dir}
+	found := remembered.Seq == 0
+	for i, name := range names {
+		_, err := walk.scan(name, i == len(names)-1, func(e Entry) {
+			found = found || walk.head == remembered
+		})
+		if err != nil {
+			return walk.head, err
+		}
+	}
+	if !found {
+		return walk.head, &DamageError{File: dir, Reason: fmt.Sprintf("entry %d, which was seen before, is gone", remembered.Seq)}
+	}
+	return walk.head, nil
+}
+
+// Close closes the file.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = io.ErrClosedPipe
+	return l.file.Close()
+}

@@ -1,0 +1,94 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func filled(t *testing.T, n int) (dir, file string, head Head) {
+	dir = t.TempDir()
+	l, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if head, err = l.Append(Entry{At: int64(i), Action: "reveal", Actor: fmt.Sprint(i % 3), Result: "ok"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := files(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, filepath.Join(dir, names[0]), head
+}
+
+func TestReadGivesNewestFirst(t *testing.T) {
+	dir, _, head := filled(t, 10)
+	l, err := Open(dir)
+	if err != nil || l.Head() != head {
+		t.Fatalf("head %v, want %v (%v)", l.Head(), head, err)
+	}
+	got, err := l.Read(Filter{Actor: "1", Limit: 2})
+	if err != nil || len(got) != 2 || got[0].Seq != 8 || got[1].Seq != 5 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	older, err := l.Read(Filter{Actor: "1", Before: 5})
+	if err != nil || len(older) != 1 || older[0].Seq != 2 {
+		t.Fatalf("got %v, %v", older, err)
+	}
+}
+
+func TestTamperingIsFound(t *testing.T) {
+	dir, file, head := filled(t, 5)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := len(good) / 5
+	cases := map[string][]byte{
+		"removed":   append(bytes.Clone(good[:one]), good[2*one:]...),
+		"reordered": append(append(append(bytes.Clone(good[:one]), good[2*one:3*one]...), good[one:2*one]...), good[3*one:]...),
+		"cut":       good[:4*one],
+	}
+	for at := range good {
+		bad := bytes.Clone(good)
+		bad[at] ^= 0x20
+		cases[fmt.Sprintf("flipped %d", at)] = bad
+	}
+	for name, bad := range cases {
+		if err := os.WriteFile(file, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Verify(dir, head)
+		var damage *DamageError
+		if !errors.As(err, &damage) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestUnfinishedEntryIsCut(t *testing.T) {
+	dir, file, _ := filled(t, 3)
+	good, _ := os.ReadFile(file)
+	for cut := len(good)*2/3 + 1; cut < len(good); cut++ {
+		if err := os.WriteFile(file, good[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Open(dir)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if l.Head().Seq != 2 {
+			t.Fatalf("cut at %d: head %d", cut, l.Head().Seq)
+		}
+		l.Close()
+	}
+}
