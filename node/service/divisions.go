@@ -1,0 +1,110 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/domain"
+)
+
+// Division is a row of a list of administrative divisions or stations.
+type Division struct {
+	Code, Name, Level, Parent, Abbr string
+	Lng, Lat                        int64 // 1e-6 degree; 0 unknown
+	Aliases                         []string
+}
+
+// DivisionCounts says what an import of divisions did.
+type DivisionCounts struct {
+	New, Changed, Same int
+	Levels             map[string]int
+}
+
+// ImportDivisions brings a list of organisations, parents before children.
+// A code that exists is amended where the list differs.
+func (b *Box) ImportDivisions(ctx context.Context, rows []Division) (DivisionCounts, error) {
+	counts := DivisionCounts{Levels: map[string]int{}}
+	const chunk = 200 // people write between the groups of a long import
+	for start := 0; start < len(rows); start += chunk {
+		part := rows[start:min(start+chunk, len(rows))]
+		var drafts []*draft
+		for _, d := range part {
+			counts.Levels[d.Level]++
+			draft, changed, err := b.draftDivision(d)
+			if err != nil {
+				return counts, fmt.Errorf("%s %s: %w", d.Code, d.Name, err)
+			}
+			switch {
+			case draft == nil:
+				counts.Same++
+				continue
+			case changed:
+				counts.Changed++
+			default:
+				counts.New++
+			}
+			drafts = append(drafts, draft)
+		}
+		if len(drafts) == 0 {
+			continue
+		}
+		if _, err := b.submitAll(ctx, drafts); err != nil {
+			return counts, err
+		}
+	}
+	return counts, nil
+}
+
+// draftDivision gives the step that brings a row, nil when nothing differs.
+func (b *Box) draftDivision(d Division) (_ *draft, changed bool, err error) {
+	caller := Caller{Subject: domain.Subject{Grants: []domain.Grant{{Role: domain.RoleTechnician, Organisation: rootOf(d)}}}}
+	fields := map[string]any{"code": d.Code, "name": d.Name, "level": d.Level}
+	if d.Abbr != "" {
+		fields["abbr"] = d.Abbr
+	}
+	open := map[string]any{}
+	if d.Parent != "" && d.Level != domain.LevelCounty {
+		open["parent"] = d.Parent // perhaps a row of the same list, so not looked up
+	}
+	if len(d.Aliases) > 0 {
+		fields["aliases"] = d.Aliases
+	}
+	if d.Lng != 0 {
+		fields["point"] = map[string]any{"lng": d.Lng, "lat": d.Lat}
+	}
+	p := b.policy.Load()
+	old, ok := p.organisations[d.Code]
+	if !ok {
+		draft, err := b.draftCreate(caller, divisionID(d.Code), kindOrganisation, "", Input{Fields: fields})
+		if err == nil {
+			draft.open = open
+		}
+		return draft, false, err
+	}
+	if !differs(old, d, open["parent"]) {
+		return nil, false, nil
+	}
+	draft, err := b.draftStep(caller, old.Record, "amend", "", Input{Fields: fields})
+	if err == nil {
+		draft.open = open
+	}
+	return draft, true, err
+}
+
+// rootOf is the county that the list belongs to: its own tree comes from
+// the county, whoever brings it.
+func rootOf(d Division) string { return d.Code[:min(len(d.Code), 6)] }
+
+// divisionID is the same on every box, so that two boxes that import the
+// same list have the same records when they meet.
+func divisionID(code string) envelope.RecordID {
+	sum := sha256.Sum256([]byte("fengqiao/organisation/1\x00" + code))
+	return envelope.RecordID(sum[:16])
+}
+
+func differs(old *organisation, d Division, parent any) bool {
+	return old.Name != d.Name || parent != nil && old.Parent != parent || old.Level != d.Level ||
+		d.Abbr != "" && old.Abbr != d.Abbr || d.Lng != 0 && (old.Lng != d.Lng || old.Lat != d.Lat)
+}

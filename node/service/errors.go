@@ -1,0 +1,74 @@
+package service
+
+import (
+	"errors"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/domain"
+)
+
+// What callers tell apart. The sentences that people read are made where
+// the person's language is known.
+var (
+	ErrNotFound       = errors.New("service: no such record")
+	ErrForbidden      = errors.New("service: not permitted")
+	ErrBehind         = errors.New("service: the view is catching up")
+	ErrKeyReused      = errors.New("service: the idempotency key was used for another request")
+	ErrErased         = errors.New("service: the value was erased")
+	ErrNotSetUp       = errors.New("service: the box is not set up")
+	ErrUnknownKind    = errors.New("service: no such kind")
+	ErrSession        = errors.New("service: not signed in")
+	ErrCredentials    = errors.New("service: name or password is wrong")
+	ErrLocked         = errors.New("service: too many failures, try again later")
+	ErrDisabled       = errors.New("service: the account is disabled")
+	ErrPasswordPolicy = errors.New("service: the password is too weak")
+	ErrFull           = errors.New("service: the disk is full")
+	ErrState          = errors.New("service: not possible in this state")
+)
+
+// Refusal is an operation that would not be applied, with why.
+type Refusal struct {
+	Verdict envelope.Verdict
+	Record  *domain.Record
+	Failed  []domain.Failed // conditions, for ReasonCondition and ReasonMissing
+}
+
+func (r *Refusal) Error() string {
+	return "service: " + r.Verdict.Code.String() + ": " + r.Verdict.Reason
+}
+
+// Changed says that the record moved on since the caller saw it.
+type Changed struct {
+	Record *domain.Record
+	Since  envelope.OpID
+}
+
+func (*Changed) Error() string { return "service: the record changed meanwhile" }
+
+// FieldError is one wrong value. Path is the field's, Code is stable.
+type FieldError struct {
+	Path    string
+	Code    string
+	Message domain.Text
+}
+
+// InputError lists what a person must correct.
+type InputError struct{ Fields []FieldError }
+
+func (e *InputError) Error() string {
+	if len(e.Fields) == 0 {
+		return "service: input is not valid"
+	}
+	return "service: " + e.Fields[0].Path + ": " + e.Fields[0].Code
+}
+
+func (e *InputError) add(path, code, zh, en string) {
+	e.Fields = append(e.Fields, FieldError{Path: path, Code: code, Message: domain.Text{ZH: zh, EN: en}})
+}
+
+func (e *InputError) orNil() error {
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	return e
+}

@@ -1,0 +1,169 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/audit"
+	"github.com/fengqiao/fengqiao/node/domain"
+)
+
+// CreateAccount makes an account and gives its first password when none
+// was chosen; it must be changed at the first sign-in.
+func (b *Box) CreateAccount(ctx context.Context, c Caller, a NewAccount) (*domain.Record, string, error) {
+	return b.createAccount(ctx, c, a, true)
+}
+
+func (b *Box) createAccount(ctx context.Context, c Caller, a NewAccount, mustChange bool) (*domain.Record, string, error) {
+	var wrong InputError
+	a.Username = strings.ToLower(strings.TrimSpace(a.Username))
+	checkUsername(&wrong, "username", a.Username)
+	p := b.policy.Load()
+	if _, taken := p.usernames[a.Username]; taken {
+		wrong.add("username", "taken", "用户名已有人使用,请换一个", "The user name is taken. Choose another.")
+	}
+	if strings.TrimSpace(a.Name) == "" {
+		wrong.add("name", "required", "请填写姓名", "Give the person's name.")
+	}
+	p.checkGrants(&wrong, a.Grants)
+	if err := wrong.orNil(); err != nil {
+		return nil, "", err
+	}
+	password := a.Password
+	if password == "" {
+		password = initialPassword()
+	}
+	fields := map[string]any{"username": a.Username, "name": a.Name, "grants": grantTexts(a.Grants),
+		fieldPassword: hashPassword(password), "must_change": mustChange}
+	if a.Phone != "" {
+		fields["phone"] = a.Phone
+	}
+	r, err := b.Create(ctx, c, kindAccount, "", Input{Fields: fields})
+	if err != nil {
+		return nil, "", err
+	}
+	return r, password, b.noteFor(c.User, audit.Entry{Action: "create_account", ObjectKind: kindAccount, Object: r.ID.String(), Result: "ok"})
+}
+
+// initialPassword is easy to read out and has digits and letters.
+func initialPassword() string { return strings.ToLower(rand.Text()[:6]) + "-" + digitsOf(4) }
+
+func digitsOf(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	for i := range b {
+		b[i] = '0' + b[i]%10
+	}
+	return string(b)
+}
+
+func grantTexts(grants []domain.Grant) []string {
+	out := make([]string, len(grants))
+	for i, g := range grants {
+		out[i] = grantText(g)
+	}
+	return out
+}
+
+// checkGrants wants known roles and organisations that do not exclude one
+// another.
+func (p *policy) checkGrants(wrong *InputError, grants []domain.Grant) {
+	if len(grants) == 0 || len(grants) > 16 {
+		wrong.add("grants", "required", "请至少给一个角色,最多 16 个", "Give one to sixteen roles.")
+	}
+	for i, g := range grants {
+		if !slices.Contains(domain.Roles(), g.Role) {
+			wrong.add("grants", "unknown_role", "没有这个角色", "There is no such role.")
+		}
+		if _, ok := p.organisations[g.Organisation]; !ok {
+			wrong.add("grants", "unknown_organisation", "没有这个单位", "There is no such organisation.")
+		}
+		for _, other := range grants[:i] {
+			if domain.Excludes(g.Role, other.Role) {
+				wrong.add("grants", "roles_exclude", "系统、安全、审计管理员不能互相兼任,也不能兼办业务", "Administrators cannot hold another role.")
+			}
+		}
+	}
+}
+
+// SetGrants replaces an account's roles.
+func (b *Box) SetGrants(ctx context.Context, c Caller, id envelope.RecordID, grants []domain.Grant) (*domain.Record, error) {
+	var wrong InputError
+	b.policy.Load().checkGrants(&wrong, grants)
+	if err := wrong.orNil(); err != nil {
+		return nil, err
+	}
+	if id == c.User {
+		return nil, ErrForbidden // nobody widens their own rights
+	}
+	r, err := b.Step(ctx, c, id, "grant", "", Input{Fields: map[string]any{"grants": grantTexts(grants)}})
+	if err != nil {
+		return nil, err
+	}
+	return r, errors.Join(b.endSessions(id, ""), b.noteFor(c.User, audit.Entry{Action: "grant", ObjectKind: kindAccount, Object: id.String(), Result: "ok"}))
+}
+
+// SetActive disables or enables an account.
+func (b *Box) SetActive(ctx context.Context, c Caller, id envelope.RecordID, active bool) (*domain.Record, error) {
+	step := "disable"
+	if active {
+		step = "enable"
+	}
+	if id == c.User {
+		return nil, ErrForbidden
+	}
+	r, err := b.Step(ctx, c, id, step, "", Input{})
+	if err != nil {
+		return nil, err
+	}
+	return r, errors.Join(b.endSessions(id, ""), b.noteFor(c.User, audit.Entry{Action: step + "_account", ObjectKind: kindAccount, Object: id.String(), Result: "ok"}))
+}
+
+// ResetPassword gives an account a new first password and ends its sessions.
+func (b *Box) ResetPassword(ctx context.Context, c Caller, id envelope.RecordID) (string, error) {
+	if _, _, err := b.visibleAccount(c, id); err != nil {
+		return "", err
+	}
+	password := initialPassword()
+	if err := b.setPassword(ctx, c.Key, id, password, true); err != nil {
+		return "", err
+	}
+	return password, errors.Join(b.endSessions(id, ""), b.noteFor(c.User, audit.Entry{Action: "reset_password", ObjectKind: kindAccount, Object: id.String(), Result: "ok"}))
+}
+
+// Unlock forgives an account's failed sign-ins.
+func (b *Box) Unlock(c Caller, id envelope.RecordID) error {
+	acc, _, err := b.visibleAccount(c, id)
+	if err != nil {
+		return err
+	}
+	b.guard.clear(acc.Username)
+	return b.noteFor(c.User, audit.Entry{Action: "unlock", ObjectKind: kindAccount, Object: id.String(), Result: "ok"})
+}
+
+// visibleAccount finds an account that the caller manages.
+func (b *Box) visibleAccount(c Caller, id envelope.RecordID) (*account, *domain.Record, error) {
+	p := b.policy.Load()
+	acc, ok := p.accounts[id]
+	if !ok {
+		return nil, nil, ErrNotFound
+	}
+	manages := slices.ContainsFunc(c.Grants, func(g domain.Grant) bool {
+		return g.Role == domain.RoleSecurityAdmin || g.Role == domain.RoleTechnician
+	})
+	if !manages {
+		return nil, nil, ErrForbidden
+	}
+	r, err := b.record(id)
+	return acc, r, err
+}
+
+// AccountByName finds an account for the command line.
+func (b *Box) AccountByName(username string) (envelope.RecordID, bool) {
+	id, ok := b.policy.Load().usernames[strings.ToLower(username)]
+	return id, ok
+}
