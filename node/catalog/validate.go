@@ -30,8 +30,10 @@ const (
 	maxItem      = 999   // highest number of an item in a group
 )
 
-// tableAccounts is no table of the catalogue: its codes are record ids.
-const tableAccounts = "accounts"
+const (
+	tableAccounts = "accounts" // no table of the catalogue: its codes are record ids
+	tableAlarms   = "alarm_reason"
+)
 
 var key = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 
@@ -433,6 +435,23 @@ func (v *validator) uses() {
 	if n := d.Number; n != nil {
 		v.number(n)
 	}
+	v.many("alarms", len(d.Alarms), maxGates)
+	for i, a := range d.Alarms {
+		v.alarm(fmt.Sprintf("alarms[%d]", i), a)
+	}
+}
+
+func (v *validator) alarm(path string, a domain.AlarmRule) {
+	if _, ok := v.def.Step(a.Step); !ok {
+		v.bad(path+".step", "没有步骤 "+a.Step, "There is no step "+a.Step+".")
+	}
+	if codes, _ := v.codes(tableAlarms); !codes[a.Reason] {
+		v.bad(path+".reason", "没有告警原因 "+a.Reason, "There is no reason "+a.Reason+" for an alarm.")
+	}
+	if a.Level < 1 || a.Level > 4 {
+		v.bad(path+".level", "告警级别为 1 到 4", "The level of an alarm is 1 to 4.")
+	}
+	v.condition(path+".when", a.When, nil, 0)
 }
 
 // builtinColumns are values that every record has.

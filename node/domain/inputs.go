@@ -46,7 +46,7 @@ func (f *folding) checkInputs() *envelope.Verdict {
 }
 
 func (f *folding) gives() bool {
-	return slices.Contains(numbering, f.step.Effect) || f.def.Number != nil && f.def.Number.Step == f.step.ID
+	return slices.Contains(numbering, f.step.Effect) || f.def.Number.Gives(f.step.ID)
 }
 
 func (f *folding) requiredInputs() *envelope.Verdict {
