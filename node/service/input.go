@@ -188,12 +188,21 @@ func (rd *reader) code(path string, f *domain.Field, s string) bool {
 		_, exists := rd.p.accounts[id]
 		known = err == nil && exists
 	default:
-		known = f.Table == "" || f.Table == "accounts" && rd.isAccount(s) || rd.box.embedded.HasCode(f.Table, s)
+		known = f.Table == "" || f.Table == "accounts" && rd.isAccount(s) || rd.box.embedded.HasCode(rd.def, f.Table, s)
 	}
 	if !known {
 		rd.wrong.add(path, "unknown_code", f.Title.ZH+"不在可选范围内,请从列表中选择", f.Title.EN+" is not one of the choices. Pick it from the list.")
 	}
 	return known
+}
+
+func (b *Box) hasCode(def *domain.Definition, table, code string) bool {
+	t, ok := b.embedded.TableOf(def, table)
+	if !ok {
+		return false
+	}
+	_, ok = t.Row(code)
+	return ok
 }
 
 func (rd *reader) isAccount(s string) bool {

@@ -299,7 +299,7 @@ func (t *turn) actor(d *draft, r *domain.Record) (envelope.Actor, bool) {
 // and the record keeps its receipt code.
 func (t *turn) number(d *draft, r *domain.Record, op *envelope.Operation) error {
 	rule := d.def.Number
-	if rule == nil || rule.Step != d.step.ID || r != nil && r.Number != "" || op.Open[domain.InNumber] != nil {
+	if !rule.Gives(d.step.ID) || r != nil && r.Number != "" || op.Open[domain.InNumber] != nil {
 		return nil
 	}
 	now, quality := t.box.clock.Now()
@@ -351,7 +351,7 @@ func numberingOrganisation(rule *domain.NumberRule, r *domain.Record, op *envelo
 func (t *turn) countSeries(op *envelope.Operation, before *domain.Record) error {
 	number, ok := op.Open[domain.InNumber].(string)
 	def, known := t.policy().Definition(op.Definition)
-	if !ok || !known || def.Number == nil || def.Number.Step != op.Step {
+	if !ok || !known || def.Number == nil || !def.Number.Gives(op.Step) {
 		return nil
 	}
 	year := time.UnixMilli(op.At).In(local).Year()

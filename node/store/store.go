@@ -73,11 +73,10 @@ func (e *DamageError) Error() string {
 
 // Position is how far the journal was carried in.
 type Position struct {
-	_           struct{} `cbor:",toarray"`
 	Incarnation uint32
-	Seq         uint64
 	Segment     string
 	Offset      int64
+	Seq         uint64
 	Head        envelope.Hash
 }
 
