@@ -196,8 +196,15 @@ func (c *Catalogue) TableOf(def *domain.Definition, id string) (*Table, bool) {
 	return c.Table(id)
 }
 
-// HasCode reports whether a table of the catalogue has the code.
-func (c *Catalogue) HasCode(table, code string) bool {
+// HasCode reports whether a table has the code, the kind's own table
+// first. def may be nil.
+func (c *Catalogue) HasCode(def *domain.Definition, table, code string) bool {
+	if def != nil {
+		if own, ok := def.Table(table); ok {
+			_, has := own.Code(code)
+			return has
+		}
+	}
 	t, ok := c.tables[table]
 	return ok && t.rows[code] != nil
 }

@@ -96,14 +96,12 @@ func setFields(r *Record, op *envelope.Operation, entry *Entry) {
 		if reserved(path) {
 			continue
 		}
-		old, had := r.Open[path]
-		if had {
-			entry.Was = put(entry.Was, path, old)
-		}
 		if v := op.Open[path]; v == nil {
-			delete(r.Open, path)
-			dropSealed(r, path, entry)
+			clearAt(r, path, entry)
 		} else {
+			if old, had := r.Open[path]; had {
+				entry.Was = put(entry.Was, path, old)
+			}
 			r.Open = put(r.Open, path, v)
 		}
 		entry.Changed = append(entry.Changed, path)
@@ -150,11 +148,26 @@ func replaceSealed(r *Record, f envelope.SealedField, entry *Entry) {
 	r.Sealed = slices.Insert(r.Sealed, i, f)
 }
 
-// dropSealed clears a sealed value: clearing is an open nil at its path.
+// clearAt removes the value at path, open or sealed, and for a point its
+// parts: clearing is an open nil.
+func clearAt(r *Record, path string, entry *Entry) {
+	for _, p := range sortedPaths(r.Open) {
+		if under(p, path) {
+			entry.Was = put(entry.Was, p, r.Open[p])
+			delete(r.Open, p)
+		}
+	}
+	dropSealed(r, path, entry)
+}
+
+func under(path, root string) bool {
+	return path == root || strings.HasPrefix(path, root+"/")
+}
+
 func dropSealed(r *Record, path string, entry *Entry) {
 	kept := r.Sealed[:0:0]
 	for _, f := range r.Sealed {
-		if f.Path == path {
+		if under(f.Path, path) {
 			entry.WasSealed = append(entry.WasSealed, f)
 			continue
 		}
