@@ -71,7 +71,7 @@ func Parse(name string, data []byte) (*domain.Definition, error) {
 	}
 	v.places = map[string]*token.Position{}
 	if pos := v.locate("", tree.Docs[0].Body); pos != nil {
-		return nil, Errors{v.at(pos, "不支持 YAML 锚点和别名,请写全", "YAML anchors and aliases are not supported. Write it out.")}
+		return nil, Errors{v.at(pos, "不支持 YAML 锚点和别名，请写全", "YAML anchors and aliases are not supported. Write it out.")}
 	}
 	var doc document
 	if err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&doc); err != nil {
@@ -91,7 +91,7 @@ func Parse(name string, data []byte) (*domain.Definition, error) {
 func (v *validator) yamlError(err error) *Error {
 	var y yaml.Error
 	if !errors.As(err, &y) {
-		return v.at(nil, "无法读取:"+err.Error(), "Cannot be read: "+err.Error())
+		return v.at(nil, "无法读取："+err.Error(), "Cannot be read: "+err.Error())
 	}
 	var pos *token.Position
 	if t := y.GetToken(); t != nil {
@@ -102,11 +102,11 @@ func (v *validator) yamlError(err error) *Error {
 	var twice *yaml.DuplicateKeyError
 	switch {
 	case errors.As(err, &unknown):
-		return v.at(pos, "没有这个键,请检查拼写:"+message, "There is no such key. Check the spelling: "+message)
-	case errors.As(err, &twice):
-		return v.at(pos, "键重复:"+message, "The key stands twice: "+message)
+		return v.at(pos, "没有这个键，请检查拼写："+message, "There is no such key. Check the spelling: "+message)
+	case errors.As(err, &twice), strings.Contains(message, "already defined"):
+		return v.at(pos, "键重复："+message, "The key stands twice: "+message)
 	}
-	return v.at(pos, "格式不正确:"+message, "Not well formed: "+message)
+	return v.at(pos, "格式不正确："+message, "Not well formed: "+message)
 }
 
 // locate remembers where every value stands, keyed like steps[2].to. It

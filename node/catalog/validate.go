@@ -99,7 +99,7 @@ func (v *validator) check() {
 func (v *validator) head() {
 	d := v.def
 	if envelope.CheckIdentifier(d.ID) != nil || strings.Count(d.ID, "/") > 1 || strings.HasPrefix(d.ID, "/") || strings.HasSuffix(d.ID, "/") {
-		v.bad("id", "编号应为字母、数字和下划线,自建种类写作 机构代码/编号", "The id must be letters, digits and underscores; a county's own kind is organisation/kind.")
+		v.bad("id", "编号应为字母、数字和下划线，自建种类写作 机构代码/编号", "The id must be letters, digits and underscores; a county's own kind is organisation/kind.")
 	}
 	if d.Version == 0 {
 		v.bad("version", "版本号从 1 开始", "The version starts at 1.")
@@ -137,7 +137,7 @@ func (v *validator) title(path string, t domain.Text) {
 
 func (v *validator) many(path string, n, limit int) {
 	if n > limit {
-		v.bad(path, fmt.Sprintf("有 %d 项,最多 %d 项", n, limit), fmt.Sprintf("There are %d, at most %d are allowed.", n, limit))
+		v.bad(path, fmt.Sprintf("有 %d 项，最多 %d 项", n, limit), fmt.Sprintf("There are %d, at most %d are allowed.", n, limit))
 	}
 }
 
@@ -155,7 +155,7 @@ func (v *validator) countFields() int {
 // unique checks the form of an id and that it stands once.
 func (v *validator) unique(path, id string, seen map[string]bool) {
 	if !key.MatchString(id) {
-		v.bad(path, "编号 "+id+" 应以小写字母开头,只含小写字母、数字和下划线,最多 40 个", "The id "+id+" must start with a lower-case letter and hold only lower-case letters, digits and underscores, at most 40.")
+		v.bad(path, "编号 "+id+" 应以小写字母开头，只含小写字母、数字和下划线，最多 40 个", "The id "+id+" must start with a lower-case letter and hold only lower-case letters, digits and underscores, at most 40.")
 	}
 	if seen[id] {
 		v.bad(path, "编号 "+id+" 重复", "The id "+id+" stands twice.")
@@ -171,7 +171,7 @@ func (v *validator) tables() {
 		v.title(path+".title", t.Title)
 		v.many(path+".codes", len(t.Codes), maxCodes)
 		if _, err := newTable(t); err != nil {
-			v.bad(path+".codes", "代码表有误:每项需要不重复的代码和中英文名称,上级在前", "The table is wrong: "+err.Error()+".")
+			v.bad(path+".codes", "代码表有误：每项需要不重复的代码和中英文名称，上级在前", "The table is wrong: "+err.Error()+".")
 		}
 	}
 }
@@ -221,7 +221,7 @@ func (v *validator) field(path string, f *domain.Field, stored string) {
 		v.bad(path+".fields", "只有成组字段可以含有字段", "Only a group has fields of its own.")
 	}
 	if envelope.CheckPath(stored) != nil || len(stored)+len("/exact") > envelope.MaxPath {
-		v.bad(path+".key", fmt.Sprintf("完整路径超过 %d 字节,请缩短编号", envelope.MaxPath), fmt.Sprintf("The whole path exceeds %d bytes. Use shorter keys.", envelope.MaxPath))
+		v.bad(path+".key", fmt.Sprintf("完整路径超过 %d 字节，请缩短编号", envelope.MaxPath), fmt.Sprintf("The whole path exceeds %d bytes. Use shorter keys.", envelope.MaxPath))
 	}
 	v.privacy(path, f)
 	v.tableOf(path, f)
@@ -262,7 +262,7 @@ func (v *validator) privacy(path string, f *domain.Field) {
 		}
 	case f.Type != domain.TypeText:
 		if f.Sensitivity != domain.SenseOpen || f.Mask != "" {
-			v.bad(path, "只有文字字段可以设密级和脱敏方式,其他字段以明码保存", "Only text has a sensitivity and a mask; other values are stored in the open.")
+			v.bad(path, "只有文字字段可以设密级和脱敏方式，其他字段以明码保存", "Only text has a sensitivity and a mask; other values are stored in the open.")
 		}
 	case f.Sensitivity == domain.SenseOpen:
 		v.bad(path, "文字字段必须写明密级 sensitivity:team、identity 或 secret", "A text needs a sensitivity: team, identity or secret.")
@@ -275,7 +275,7 @@ func (v *validator) privacy(path string, f *domain.Field) {
 	}
 	public := f.Type == domain.TypeLabel || f.Type == domain.TypeLabels
 	if public && !slices.Contains(publicFamilies, v.def.Family) {
-		v.bad(path+".type", "公开短语只用于主数据、账号和设置,其他种类请用 text", "Labels are only for master data, accounts and settings. Use text.")
+		v.bad(path+".type", "公开短语只用于主数据、账号和设置，其他种类请用 text", "Labels are only for master data, accounts and settings. Use text.")
 	}
 }
 
@@ -418,7 +418,7 @@ func (v *validator) uses() {
 	for i, name := range d.Heading {
 		path := fmt.Sprintf("heading[%d]", i)
 		if f, ok := d.FieldAt(name); ok && f.Sealed() {
-			v.bad(path, "摘要只能由代码字段组成,不能含文字 "+name, "The heading is made of codes, not of text such as "+name+".")
+			v.bad(path, "摘要只能由代码字段组成，不能含文字 "+name, "The heading is made of codes, not of text such as "+name+".")
 		}
 		v.fieldKnown(path, name)
 	}
@@ -470,7 +470,7 @@ func (v *validator) number(n *domain.NumberRule) {
 		}
 	}
 	if !strings.Contains(n.Pattern, "{seq") || strings.ContainsAny(patternParts.ReplaceAllString(n.Pattern, ""), "{}") {
-		v.bad("number.pattern", "编号格式由 {abbr}、{year} 和 {seq:4} 组成,必须含序号", "The pattern knows {abbr}, {year} and {seq:4} and needs the sequence.")
+		v.bad("number.pattern", "编号格式由 {abbr}、{year} 和 {seq:4} 组成，必须含序号", "The pattern knows {abbr}, {year} and {seq:4} and needs the sequence.")
 	}
 	for i, per := range n.Per {
 		f, ok := v.def.FieldAt(per)

@@ -40,7 +40,7 @@ func (v *validator) steps() {
 
 func (v *validator) who(path string, s *domain.Step) {
 	if len(s.Roles) == 0 {
-		v.bad(path, "没有人可以执行这一步:请写明 roles", "Nobody may take this step. Name the roles.")
+		v.bad(path, "没有人可以执行这一步：请写明 roles", "Nobody may take this step. Name the roles.")
 	}
 	known := append(domain.Roles(), domain.RoleTechnician, domain.RoleBox)
 	for i, role := range s.Roles {
@@ -180,14 +180,14 @@ func (v *validator) effect(path string, s *domain.Step) {
 		v.bad(path+".document", "没有文书 "+s.Document+",或这一步不是制作文书", "There is no document "+s.Document+", or the step files none.")
 	}
 	if s.Effect == domain.TakeOver && s.Holder != domain.HolderKeep {
-		v.bad(path+".holder", "接收移交后由接收单位承办,不能另设", "After a handover the addressee holds the matter; no other rule is possible.")
+		v.bad(path+".holder", "接收移交后由接收单位承办，不能另设", "After a handover the addressee holds the matter; no other rule is possible.")
 	}
 }
 
 // appends: what commutes with everything moves nothing.
 func (v *validator) appends(path string, s *domain.Step) {
 	if len(s.Fields) > 0 || s.To != "" || s.Holder != "" || len(s.Start)+len(s.Stop) > 0 || s.Gate != "" || len(s.Needs) > 0 {
-		v.bad(path+".effect", "追加类步骤不能改变字段、状态、承办单位、时限,也不能设关口", "An appending step cannot set fields, state, holder or clocks, nor have a gate.")
+		v.bad(path+".effect", "追加类步骤不能改变字段、状态、承办单位、时限，也不能设关口", "An appending step cannot set fields, state, holder or clocks, nor have a gate.")
 	}
 }
 
@@ -202,7 +202,7 @@ func (v *validator) flow() {
 		}
 	}
 	if !creates {
-		v.bad("steps", "没有新建步骤,谁也不能登记", "No step creates: nobody could report.")
+		v.bad("steps", "没有新建步骤，谁也不能登记", "No step creates: nobody could report.")
 		return
 	}
 	for grown := true; grown; {
@@ -220,7 +220,7 @@ func (v *validator) flow() {
 			v.bad(path, "没有步骤能到达状态 "+st.ID, "No step reaches the state "+st.ID+".")
 		}
 		if !st.Closed && !slices.ContainsFunc(v.def.Steps, func(s domain.Step) bool { return exits(&s, st) }) {
-			v.bad(path, "状态 "+st.ID+" 没有出口,又不是结束状态", "The state "+st.ID+" has no exit and is not closed.")
+			v.bad(path, "状态 "+st.ID+" 没有出口，又不是结束状态", "The state "+st.ID+" has no exit and is not closed.")
 		}
 	}
 }
@@ -254,7 +254,7 @@ func (v *validator) gates() {
 		for n, c := range g.Rules {
 			at := fmt.Sprintf("%s.rules[%d]", path, n)
 			if c.Message.ZH == "" || c.Message.EN == "" {
-				v.bad(at, "条件需要中英文提示,告诉人缺什么", "A rule needs a message in both languages that says what is missing.")
+				v.bad(at, "条件需要中英文提示，告诉人缺什么", "A rule needs a message in both languages that says what is missing.")
 			}
 			v.condition(at, c, nil, 0)
 		}
@@ -269,7 +269,7 @@ func (v *validator) condition(path string, c domain.Condition, within []domain.F
 		return
 	}
 	if n := tests(c); n != 1 {
-		v.bad(path, fmt.Sprintf("条件应正好有一个判断,现有 %d 个", n), fmt.Sprintf("A condition has exactly one test; this has %d.", n))
+		v.bad(path, fmt.Sprintf("条件应正好有一个判断，现有 %d 个", n), fmt.Sprintf("A condition has exactly one test; this has %d.", n))
 		return
 	}
 	v.compared(path, c, within)
@@ -335,7 +335,7 @@ func (v *validator) fieldIn(path string, within []domain.Field) *domain.Field {
 
 func (v *validator) comparable(path string, f *domain.Field, in []string) {
 	if f.Sealed() {
-		v.bad(path+".field", "文字已加密,不能比较其内容,只能判断有无", "Text is sealed: a condition sees whether it is there, not what it says.")
+		v.bad(path+".field", "文字已加密，不能比较其内容，只能判断有无", "Text is sealed: a condition sees whether it is there, not what it says.")
 		return
 	}
 	if len(in) == 0 {
