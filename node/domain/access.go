@@ -153,7 +153,7 @@ func relations(rules Rules, a envelope.Actor, r *Record) tie {
 	t.assigned = slices.Contains(r.List(FieldAssigned), a.User.String())
 	t.register = r.Text(FieldCommittee) != "" && covers(r.Text(FieldCommittee)) ||
 		r.Text(FieldCommittee) != "" && r.Text(FieldCommittee) == a.Organisation
-	t.offered = r.Offer != nil && covers(r.Offer.To)
+	t.offered = r.Offer != nil && worksFor(rules, a) == r.Offer.To
 	return t
 }
 
