@@ -27,7 +27,7 @@ func appended(k *walker, seed int) []*envelope.Operation {
 		add(origin, at, k.op("note", duty, nil, "_note"))
 		add(origin, at+1, k.op("instruct", leader, nil, "_note"))
 		add(origin, at+2, k.op("urge", duty, nil))
-		add(origin, at+3, k.op("copy", duty, open{"_targets": []string{village, village2}[i%2:]}))
+		add(origin, at+3, k.op("copy", duty, open{"_targets": []string{village2, cadre.User.String()}[i%2:]}))
 		add(origin, at+4, k.op("receipt", cadre, nil)) // already told before, see below
 		add(origin, at+5, k.op("card", []envelope.Actor{box, duty, leader}[i], card))
 		add(origin, at+6, k.op("link", duty, open{"_record": id(byte(20 + i%2)).String(), "_relation": "same"}))

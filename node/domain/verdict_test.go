@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -243,4 +244,25 @@ func TestRestate(t *testing.T) {
 	}
 	k.r = r
 	k.do("accept", duty, nil)
+}
+
+// TestOnlyTheAddresseeAnswers: the effect itself keeps a sender from taking
+// over or returning its own offer, also in a kind that forgets to say where.
+func TestOnlyTheAddresseeAnswers(t *testing.T) {
+	w := newWorld(t)
+	def := *w.def("event")
+	def.Steps = slices.Clone(def.Steps)
+	for i := range def.Steps {
+		if def.Steps[i].Effect == domain.TakeOver || def.Steps[i].Effect == domain.ReturnOffer {
+			def.Steps[i].Where = nil
+		}
+	}
+	w.add(&def, w.current["event"])
+	k := newEvent(t, w)
+	offered(k)
+	quote := open{"_offer": domain.OpText(k.r.Offer.Op), "_reason": "other"}
+	k.refused(envelope.Unauthorised, domain.ReasonPermission, "return_offer", duty, quote, "_note")
+	delete(quote, "_reason")
+	k.refused(envelope.Unauthorised, domain.ReasonPermission, "take_over", duty, quote)
+	k.do("take_over", otherDuty, quote)
 }
