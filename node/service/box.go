@@ -53,6 +53,7 @@ type Box struct {
 	audit    *audit.Log
 	embedded *catalog.Catalogue
 	profiles map[string]clock.Profile
+	finder   Finder
 	names    sync.Map // account → name, until the account changes
 	policy   atomic.Pointer[policy]
 	overlay  *overlay
@@ -66,6 +67,8 @@ type Box struct {
 	foundMu  sync.Mutex
 	started  time.Time
 
+	again    chan refreshing
+	walls    walls
 	closing  chan struct{}
 	carried  chan struct{}
 	stopOnce sync.Once
@@ -84,7 +87,7 @@ func Init(dir string) error {
 // Open loads a box, carries journal groups that the store does not have
 // yet, and starts its writer.
 func Open(o Options) (*Box, error) {
-	b := &Box{opts: o, log: o.Log, clock: o.Clock, closing: make(chan struct{}), carried: make(chan struct{}),
+	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), closing: make(chan struct{}), carried: make(chan struct{}),
 		keys: &keyring{known: map[envelope.KeyID]seal.ContentKey{}}, hub: newHub(), guard: newGuard()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -101,6 +104,8 @@ func Open(o Options) (*Box, error) {
 	if err := b.adoptDefinitions(context.Background()); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
+	b.background(superviseEvery, b.supervise)
+	b.background(time.Hour, b.housekeep)
 	return b, nil
 }
 

@@ -433,23 +433,37 @@ func (b *Box) settled(ctx context.Context) error {
 // carry moves answered groups into the store, as many as wait at once.
 func (b *Box) carry() {
 	defer close(b.carried)
-	for first := range b.writer.stored {
-		groups := []*group{first}
-		for more := true; more && len(groups) < maxLagGroups; {
-			select {
-			case g, ok := <-b.writer.stored:
-				if more = ok; ok {
-					groups = append(groups, g)
-				}
-			default:
-				more = false
+	for {
+		select {
+		case first, ok := <-b.writer.stored:
+			if !ok {
+				return
 			}
-		}
-		if err := b.commit(groups); err != nil {
-			b.fatal(fmt.Errorf("store: %w", err))
-			return
+			if err := b.commit(b.waiting(first)); err != nil {
+				b.fatal(fmt.Errorf("store: %w", err))
+				return
+			}
+		case r := <-b.again:
+			r.done <- b.deriveAgain(r.ids)
 		}
 	}
+}
+
+// waiting takes the groups that are ready behind the first.
+func (b *Box) waiting(first *group) []*group {
+	groups := []*group{first}
+	for len(groups) < maxLagGroups {
+		select {
+		case g, ok := <-b.writer.stored:
+			if !ok {
+				return groups
+			}
+			groups = append(groups, g)
+		default:
+			return groups
+		}
+	}
+	return groups
 }
 
 func (b *Box) commit(groups []*group) error {

@@ -1,0 +1,207 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	sjson "github.com/swaggest/jsonschema-go"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"github.com/fengqiao/fengqiao/node/api"
+)
+
+// document builds the OpenAPI 3.1 document from the routes. Schemas come
+// from the Go types by reflection, inputs are closed to unknown fields.
+func (g *registry) document() ([]byte, error) {
+	d := &documentBuilder{schemas: map[string]any{}}
+	paths := map[string]map[string]any{}
+	for _, r := range g.routes {
+		path, params := openPath(r.Path)
+		op, err := d.operation(r, params)
+		if err != nil {
+			return nil, fmt.Errorf("httpapi: %s: %w", r.ID, err)
+		}
+		if paths[path] == nil {
+			paths[path] = map[string]any{}
+		}
+		paths[path][strings.ToLower(r.Method)] = op
+	}
+	if _, err := d.ref(reflect.TypeFor[api.Problem](), false); err != nil {
+		return nil, err
+	}
+	doc := map[string]any{
+		"openapi":    "3.1.0",
+		"info":       map[string]any{"title": "Fengqiao", "version": "1", "description": "Interface of one township box. Errors are RFC 9457 problems; every write carries an Idempotency-Key."},
+		"paths":      paths,
+		"components": map[string]any{"schemas": d.schemas},
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(doc)
+	return out.Bytes(), err
+}
+
+type documentBuilder struct {
+	schemas map[string]any
+}
+
+func (d *documentBuilder) operation(r *Route, params []string) (map[string]any, error) {
+	op := map[string]any{"operationId": r.ID, "summary": r.Summary, "x-permission": string(r.Permission)}
+	var list []any
+	for _, p := range params {
+		list = append(list, map[string]any{"name": p, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+	}
+	if list != nil {
+		op["parameters"] = list
+	}
+	if r.in != reflect.TypeFor[none]() {
+		ref, err := d.ref(r.in, true)
+		if err != nil {
+			return nil, err
+		}
+		op["requestBody"] = map[string]any{"required": true, "content": map[string]any{"application/json": map[string]any{"schema": ref}}}
+	}
+	answer := map[string]any{"description": http.StatusText(r.Status)}
+	if r.out != reflect.TypeFor[none]() {
+		ref, err := d.ref(r.out, false)
+		if err != nil {
+			return nil, err
+		}
+		answer["content"] = map[string]any{"application/json": map[string]any{"schema": ref}}
+	}
+	op["responses"] = map[string]any{
+		fmt.Sprint(r.Status): answer,
+		"default":            map[string]any{"description": "Problem", "content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}}},
+	}
+	return op, nil
+}
+
+// ref reflects a type and its parts into components and gives a reference.
+func (d *documentBuilder) ref(t reflect.Type, input bool) (any, error) {
+	reflector := sjson.Reflector{}
+	schema, err := reflector.Reflect(reflect.New(t).Elem().Interface(), sjson.DefinitionsPrefix("#/components/schemas/"),
+		sjson.CollectDefinitions(func(name string, s sjson.Schema) { d.keep(name, s, input) }),
+		sjson.InterceptDefName(func(t reflect.Type, _ string) string { return t.Name() }), sjson.InterceptNullability(noNull))
+	if err != nil {
+		return nil, err
+	}
+	d.keep(t.Name(), schema, input)
+	return map[string]any{"$ref": "#/components/schemas/" + t.Name()}, nil
+}
+
+// noNull: slices and maps of answers are never null.
+func noNull(p sjson.InterceptNullabilityParams) {
+	if p.Type.Kind() == reflect.Slice || p.Type.Kind() == reflect.Map {
+		p.Schema.RemoveType(sjson.Null)
+	}
+}
+
+func (d *documentBuilder) keep(name string, s sjson.Schema, input bool) {
+	b, err := s.MarshalJSON()
+	if err != nil {
+		panic("httpapi: schema " + name + ": " + err.Error())
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic("httpapi: schema " + name + ": " + err.Error())
+	}
+	delete(m, "definitions")
+	if input {
+		m["additionalProperties"] = false
+	}
+	d.schemas[name] = m
+}
+
+// schemas validates request bodies by the very document that is served.
+type schemas struct {
+	byRoute map[string]*jsonschema.Schema
+}
+
+func compile(document []byte, routes []*Route) (*schemas, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	if err := c.AddResource("openapi.json", doc); err != nil {
+		return nil, err
+	}
+	s := &schemas{byRoute: map[string]*jsonschema.Schema{}}
+	for _, r := range routes {
+		if r.in == reflect.TypeFor[none]() {
+			continue
+		}
+		if s.byRoute[r.ID], err = c.Compile("openapi.json#/components/schemas/" + r.in.Name()); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// check gives what is wrong with a body, in the order of its fields.
+func (s *schemas) check(route string, body []byte, lang string) []api.FieldProblem {
+	schema, ok := s.byRoute[route]
+	if !ok {
+		return nil
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return []api.FieldProblem{{Code: "bad_json", Message: say(lang, "内容无法读取", "The content cannot be read.")}}
+	}
+	err = schema.Validate(v)
+	if err == nil {
+		return nil
+	}
+	var out []api.FieldProblem
+	if invalid, ok := err.(*jsonschema.ValidationError); ok {
+		collect(invalid, lang, &out)
+	}
+	slices.SortFunc(out, func(a, b api.FieldProblem) int { return strings.Compare(a.Field+a.Code, b.Field+b.Code) })
+	return out
+}
+
+var printer = message.NewPrinter(language.English)
+
+func collect(e *jsonschema.ValidationError, lang string, out *[]api.FieldProblem) {
+	for _, cause := range e.Causes {
+		collect(cause, lang, out)
+	}
+	if len(e.Causes) > 0 {
+		return
+	}
+	at := strings.Join(e.InstanceLocation, "/")
+	add := func(field, code, zh, en string) {
+		*out = append(*out, api.FieldProblem{Field: field, Code: code, Message: say(lang, zh, en)})
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			add(strings.TrimPrefix(at+"/"+name, "/"), "required", "请填写", "This is required.")
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			add(strings.TrimPrefix(at+"/"+name, "/"), "unknown_field", "没有这个字段", "There is no such field.")
+		}
+	case *kind.MaxLength:
+		add(at, "too_long", fmt.Sprintf("最多 %d 字，现有 %d 字", k.Want, k.Got), fmt.Sprintf("At most %d characters, there are %d.", k.Want, k.Got))
+	case *kind.MinLength:
+		add(at, "too_short", fmt.Sprintf("至少 %d 字", k.Want), fmt.Sprintf("At least %d characters.", k.Want))
+	case *kind.Enum:
+		add(at, "unknown_code", "不在可选范围内", "This is not one of the choices.")
+	case *kind.Type:
+		add(at, "bad_type", "类型不对", "This has the wrong type.")
+	default:
+		add(at, "invalid", "不符合要求", e.ErrorKind.LocalizedString(printer))
+	}
+}
