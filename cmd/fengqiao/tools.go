@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/service"
+)
+
+func importCommand() *cobra.Command {
+	c := &cobra.Command{Use: "import", Short: "导入 / import lists"}
+	var dir string
+	divisions := &cobra.Command{Use: "divisions FILE", Short: "导入区划表（CSV）/ a list of divisions", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		rows, err := service.ParseDivisions(f)
+		if err != nil {
+			return err
+		}
+		return withBox(dir, func(b *service.Box) error {
+			counts, err := b.ImportDivisions(c.Context(), rows)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "区划 / divisions: 县 %d，乡镇 %d，村（社区）%d，其他 %d；新增 %d，变更 %d，未变 %d\n",
+				counts.Levels[domain.LevelCounty], counts.Levels[domain.LevelTownship], counts.Levels[domain.LevelVillage],
+				len(rows)-counts.Levels[domain.LevelCounty]-counts.Levels[domain.LevelTownship]-counts.Levels[domain.LevelVillage],
+				counts.New, counts.Changed, counts.Same)
+			return nil
+		})
+	}}
+	dataFlag(divisions, &dir)
+	c.AddCommand(divisions)
+	return c
+}
+
+// withBox opens the box for a tool; a running box refuses by its file lock.
+func withBox(dir string, f func(*service.Box) error) error {
+	b, err := service.Open(service.Options{Dir: dir, Log: logger("warn"), Version: version})
+	if err != nil {
+		return err
+	}
+	err = f(b)
+	if cerr := b.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func userCommand() *cobra.Command {
+	c := &cobra.Command{Use: "user", Short: "账号 / accounts"}
+	var dir string
+	reset := &cobra.Command{Use: "reset-password NAME", Short: "重置密码 / give a new first password", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return withBox(dir, func(b *service.Box) error {
+			id, ok := b.AccountByName(args[0])
+			if !ok {
+				return service.ErrNotFound
+			}
+			password, err := b.ResetPassword(c.Context(), b.Technician(), id)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s 的新初始密码 / new first password: %s （登录后须修改 / must be changed）\n", args[0], password)
+			return nil
+		})
+	}}
+	dataFlag(reset, &dir)
+	unlock := &cobra.Command{Use: "unlock NAME", Short: "启用账号 / enable an account again", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return withBox(dir, func(b *service.Box) error {
+			id, ok := b.AccountByName(args[0])
+			if !ok {
+				return service.ErrNotFound
+			}
+			if err := b.Unlock(b.Technician(), id); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s 已解锁 / unlocked\n", args[0])
+			return nil
+		})
+	}}
+	dataFlag(unlock, &dir)
+	c.AddCommand(reset, unlock)
+	return c
+}
+
+func checkCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{Use: "check", Short: "核查数据 / verify journal, store, counters, attachments, audit", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		out := c.OutOrStdout()
+		report, err := service.Check(c.Context(), dir, func(stage string, done, total int64) {
+			fmt.Fprintf(c.ErrOrStderr(), "\r%s %d/%d", stage, done, total)
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "日志 / journal: %d 操作 operations, %d 组 groups\n数据库 / store: %d 记录 records, %d 索引 index keys, %d 计数 counters\n附件 / attachments: %d\n审计 / audit: %d\n",
+			report.Operations, report.Groups, report.Store.Records, report.Store.Keys, report.Store.Counters, report.Blobs, report.Audit)
+		for _, p := range report.Problems {
+			fmt.Fprintln(out, "[-]", p)
+		}
+		if len(report.Problems) > 0 {
+			return errDamage
+		}
+		fmt.Fprintln(out, "[+] 全部完好 / everything is whole")
+		return nil
+	}}
+	dataFlag(c, &dir)
+	return c
+}

@@ -1,0 +1,182 @@
+// Package node puts one running box together: storage and use cases, the
+// search index that follows them, and the HTTP interface. It is for the
+// command line, for tests, and for whoever embeds a box.
+package node
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fengqiao/fengqiao/node/httpapi"
+	"github.com/fengqiao/fengqiao/node/service"
+	"github.com/fengqiao/fengqiao/search"
+)
+
+// Options of a node.
+type Options struct {
+	Dir     string // made by Init
+	Log     *slog.Logger
+	Clock   service.Clock // nil: the system's
+	UI      fs.FS         // nil: no pages, the API alone
+	Version string
+	Demo    bool
+	Fatal   func(error) // see service.Options
+}
+
+// Node is a running box.
+type Node struct {
+	Box     *service.Box
+	handler http.Handler
+	index   *search.Index
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// Init makes a new box in dir.
+func Init(dir string) error { return service.Init(dir) }
+
+// New opens the box and starts following it.
+func New(o Options) (*Node, error) {
+	box, err := service.Open(service.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Version: o.Version, Fatal: o.Fatal})
+	if err != nil {
+		return nil, err
+	}
+	index, err := search.Open(box.IndexDir())
+	if err != nil {
+		return nil, errors.Join(err, box.Close())
+	}
+	box.Connect(finder{index})
+	server, err := httpapi.New(httpapi.Options{Box: box, Log: o.Log, UI: o.UI, Version: o.Version, Demo: o.Demo})
+	if err != nil {
+		return nil, errors.Join(err, index.Close(), box.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n := &Node{Box: box, handler: server.Handler(), index: index, stop: stop}
+	woken := make(chan struct{}, 1)
+	n.work.Go(func() { index.Follow(ctx, source{box}, woken) })
+	n.work.Go(func() { wake(ctx, box, woken) })
+	return n, nil
+}
+
+// wake tells the index of changes at once, instead of at its next look.
+func wake(ctx context.Context, box *service.Box, woken chan<- struct{}) {
+	for ctx.Err() == nil {
+		events, cancel := box.Subscribe()
+		for open := true; open; {
+			select {
+			case _, open = <-events:
+				select {
+				case woken <- struct{}{}:
+				default:
+				}
+			case <-ctx.Done():
+				open = false
+			}
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// Handler answers HTTP.
+func (n *Node) Handler() http.Handler { return n.handler }
+
+// Limits of the server. Streams lift the write limit for themselves.
+const (
+	readHeaderLimit = 10 * time.Second
+	readLimit       = 10 * time.Minute // a large attachment over a thin line
+	idleLimit       = 2 * time.Minute
+	maxHeader       = 32 << 10
+	shutdownLimit   = 10 * time.Second
+)
+
+// Serve answers on a listener until ctx ends.
+func (n *Node) Serve(ctx context.Context, l net.Listener) error {
+	base, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s := &http.Server{Handler: n.handler, ReadHeaderTimeout: readHeaderLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit,
+		MaxHeaderBytes: maxHeader, BaseContext: func(net.Listener) context.Context { return base }}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	cancel() // ends the streams
+	limit, stop := context.WithTimeout(context.Background(), shutdownLimit)
+	defer stop()
+	if err := s.Shutdown(limit); err != nil {
+		return err
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close stops following and closes the box.
+func (n *Node) Close() error {
+	n.stop()
+	n.work.Wait()
+	return errors.Join(n.index.Close(), n.Box.Close())
+}
+
+// source gives the index the box's changes in its own words.
+type source struct{ box *service.Box }
+
+func (s source) Generation() (string, error) { return s.box.Generation() }
+func (s source) Head() (uint64, error)       { return s.box.Head() }
+
+func (s source) Changes(ctx context.Context, after uint64, limit int) ([]search.Document, uint64, error) {
+	texts, last, err := s.box.SearchChanges(ctx, after, limit)
+	docs := make([]search.Document, len(texts))
+	for i, t := range texts {
+		docs[i] = search.Document{ID: t.ID, Text: t.Text, Numbers: folded(t.Numbers), Kind: t.Kind, Type: t.Type, Village: t.Village,
+			State: t.State, Year: t.Year, At: t.At, Gone: t.Text == ""}
+	}
+	return docs, last, err
+}
+
+func folded(numbers []string) []string {
+	out := make([]string, len(numbers))
+	for i, n := range numbers {
+		out[i] = search.FoldNumber(n)
+	}
+	return out
+}
+
+// finder gives the service the index in the service's words.
+type finder struct{ index *search.Index }
+
+func (f finder) Candidates(ctx context.Context, q service.FinderQuery) ([]string, bool, error) {
+	return f.index.Candidates(ctx, search.Query{Text: q.Text, Kind: q.Kind, Type: q.Type, Village: q.Village, State: q.State, Year: q.Year,
+		From: q.From, To: q.To, ByTime: q.ByTime})
+}
+
+func (f finder) Words(text string) []string {
+	words := search.Words(text)
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w.Text
+	}
+	return out
+}
+
+func (f finder) Mark(text, query string) [][2]int { return search.Mark(text, search.Words(query)) }
+
+func (f finder) IndexedTo() (uint64, uint64, bool) {
+	s := f.index.Status()
+	return s.IndexedTo, s.Documents, s.Rebuilding
+}
+
+func (f finder) Rebuild() error { return f.index.Reset() }
