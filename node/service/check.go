@@ -119,3 +119,11 @@ func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)
 	}
 	return err
 }
+
+// LastHead reads the newest operation that a directory holds.
+func LastHead(dir string, id *identity.Identity, head *envelope.Head) error {
+	return journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
+		*head = g.Head
+		return nil
+	})
+}

@@ -167,3 +167,14 @@ func (b *Box) AccountByName(username string) (envelope.RecordID, bool) {
 	id, ok := b.policy.Load().usernames[strings.ToLower(username)]
 	return id, ok
 }
+
+// KeepPassword lets an account keep its first password (demo accounts,
+// which print it).
+func (b *Box) KeepPassword(ctx context.Context, id envelope.RecordID) error {
+	phc, err := b.accountSecret(id)
+	if err != nil {
+		return err
+	}
+	_, err = b.Step(ctx, b.Technician(), id, "set_password", "", Input{Fields: map[string]any{fieldPassword: phc, "must_change": false}})
+	return err
+}

@@ -288,7 +288,7 @@ func (v *viewer) wallMediation(w *api.WallSnapshot) error {
 		if err := v.sum(&w.Mediation.Closed, "x", v.box.Organisation(), "mediation", dayOf(date.UnixMilli())); err != nil {
 			return err
 		}
-		for _, outcome := range []string{"agreed_written", "agreed_oral"} {
+		for _, outcome := range []string{"written", "oral"} {
 			if err := v.sum(&w.Mediation.Success, "xo", v.box.Organisation(), "mediation", dayOf(date.UnixMilli()), outcome); err != nil {
 				return err
 			}
