@@ -177,12 +177,19 @@ func ownOrganisations(c Caller) []string {
 func (p *policy) matterKinds() []string {
 	var out []string
 	for _, def := range p.kinds() {
-		switch def.Family {
-		case domain.FamilyEvent, domain.FamilyMediation, domain.FamilyPetition, domain.FamilyNotice:
+		if isMatter(def) {
 			out = append(out, def.ID)
 		}
 	}
 	return out
+}
+
+func isMatter(def *domain.Definition) bool {
+	switch def.Family {
+	case domain.FamilyEvent, domain.FamilyMediation, domain.FamilyPetition, domain.FamilyNotice:
+		return true
+	}
+	return false
 }
 
 // find reads one hit and applies rights and filters.
@@ -196,7 +203,7 @@ func (b *Box) find(c Caller, q Query, id envelope.RecordID, key []byte, now int6
 		return Found{}, false, err
 	}
 	def, ok := p.Definition(r.Definition)
-	if !ok || !matches(q, def, r) {
+	if !ok || !matches(q, def, r) || len(q.Kinds) == 0 && !isMatter(def) {
 		return Found{}, false, nil
 	}
 	if (q.Overdue || q.Queue == "overdue") && dueOfKey(key) > now {

@@ -198,7 +198,7 @@ var surnames = []string{"赵", "钱", "孙", "李", "周", "吴", "郑", "王", 
 func (s *seeder) fields(t story) map[string]any {
 	v := s.villages[s.dice.IntN(len(s.villages))]
 	return map[string]any{"title": t.title + "（演示）", "type": t.kind, "content": t.content + "本条为演示数据。", "urgency": t.urgency, "village": v.Code,
-		"source": "grid_patrol", "scale": "01", "people_count": int64(1 + s.dice.IntN(4)),
+		"source": "grid", "scale": "01", "people_count": int64(1 + s.dice.IntN(4)),
 		"point":         map[string]any{"lng": v.Lng + int64(s.dice.IntN(8000)) - 4000, "lat": v.Lat + int64(s.dice.IntN(8000)) - 4000},
 		"people/0/name": surnames[s.dice.IntN(len(surnames))] + "某某", "people/0/phone": fmt.Sprintf("1380000%04d", s.dice.IntN(10000))}
 }
@@ -258,7 +258,7 @@ func (s *seeder) mediation(ctx context.Context) error {
 	v := s.villages[s.dice.IntN(len(s.villages))]
 	fields := map[string]any{"title": "相邻采光纠纷（演示）", "type": "0201", "source": "application", "committee": Township + "-C01", "village": v.Code,
 		"assigned": []string{s.people["mediator"].User.String()}, "facts": "双方因建房间距发生争执，申请调解。本条为演示数据。", "claims": "要求降低围墙高度。",
-		"parties/0/name": "赵某某", "parties/0/role": "applicant", "parties/0/consent": "agreed", "parties/1/name": "钱某某", "parties/1/role": "respondent", "parties/1/consent": "agreed",
+		"parties/0/name": "赵某某", "parties/0/role": "applicant", "parties/0/consent": "given", "parties/1/name": "钱某某", "parties/1/role": "respondent", "parties/1/consent": "given",
 		"violence_check": "none"}
 	_, err := s.box.Create(ctx, s.people["mediator"], "mediation", "", service.Input{Fields: fields})
 	if err != nil {
