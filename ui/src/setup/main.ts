@@ -1,0 +1,5 @@
+import { createApp } from 'vue'
+import '../shared/base.css'
+import Setup from './Setup.vue'
+
+createApp(Setup).mount('#app')

@@ -1,0 +1,81 @@
+// Server time and live changes. The clock on screen is the server's: its
+// time plus what has passed here since, never the wall clock of this PC.
+import { ref } from 'vue'
+
+export const serverNow = ref(Date.now())
+let base = Date.now()
+let at = typeof performance === 'undefined' ? 0 : performance.now()
+
+export function setServerTime(ms: number) {
+  base = ms
+  at = performance.now()
+  serverNow.value = ms
+}
+export const now = () => base + (performance.now() - at)
+let ticking = 0
+export function startClock() {
+  if (!ticking) ticking = window.setInterval(() => { serverNow.value = now() }, 1000)
+}
+
+export interface LiveEvent { n: number; id?: string; kind: string; new?: boolean }
+/** Line is how the stream stands: seconds since the last byte. */
+export const silence = ref(0)
+export const connected = ref(false)
+
+const pauses = [1, 2, 4, 8, 15, 30]
+
+/** backoff gives the pause before try n, in ms, with a fifth of jitter. */
+export function backoff(n: number, random = Math.random): number {
+  return pauses[Math.min(n, pauses.length - 1)] * 1000 * (0.8 + random() * 0.4)
+}
+
+export function follow(path: string, onEvent: (e: LiveEvent, kind: 'change' | 'alarm') => void, onReset: () => void): () => void {
+  let source: EventSource | null = null
+  let tries = 0
+  let last = performance.now()
+  let timer = 0
+  let closed = false
+  const heard = () => { last = performance.now(); silence.value = 0; connected.value = true }
+  const open = () => {
+    source = new EventSource(path)
+    source.addEventListener('hello', (m) => {
+      heard()
+      setServerTime(JSON.parse((m as MessageEvent).data).server_time)
+      if (tries > 0) onReset() // what was missed while away
+      tries = 0
+    })
+    source.addEventListener('ping', (m) => { heard(); setServerTime(JSON.parse((m as MessageEvent).data).server_time) })
+    source.addEventListener('reset', () => { heard(); onReset() })
+    source.addEventListener('change', (m) => { heard(); onEvent(JSON.parse((m as MessageEvent).data), 'change') })
+    source.addEventListener('alarm', (m) => { heard(); onEvent(JSON.parse((m as MessageEvent).data), 'alarm') })
+    source.onerror = () => {
+      connected.value = false
+      source?.close()
+      if (!closed) timer = window.setTimeout(open, backoff(tries++))
+    }
+  }
+  open()
+  const watch = window.setInterval(() => { silence.value = Math.round((performance.now() - last) / 1000) }, 1000)
+  return () => { closed = true; source?.close(); clearTimeout(timer); clearInterval(watch) }
+}
+
+let audio: AudioContext | null = null
+/** ring plays the pattern of an alarm; false when the browser blocks sound. */
+export async function ring(level: number): Promise<boolean> {
+  try {
+    audio ??= new AudioContext()
+    if (audio.state !== 'running') await Promise.race([audio.resume(), new Promise((r) => setTimeout(r, 300))])
+    if (audio.state !== 'running') return false
+    const tones = level === 1 ? [880, 660, 880] : [660]
+    tones.forEach((f, i) => {
+      const o = audio!.createOscillator()
+      const g = audio!.createGain()
+      o.frequency.value = f
+      g.gain.value = 0.2
+      o.connect(g).connect(audio!.destination)
+      o.start(audio!.currentTime + i * 0.35)
+      o.stop(audio!.currentTime + i * 0.35 + 0.28)
+    })
+    return true
+  } catch { return false }
+}
