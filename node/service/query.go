@@ -130,10 +130,10 @@ func (b *Box) sources(c Caller, q Query) []source {
 			out = append(out, source{keyOf("v", q.Village, kind), true})
 		case q.State != "":
 			out = append(out, source{keyOf("s", org, kind, q.State), false})
-		case q.Open || q.Overdue || q.Queue == "overdue":
-			out = append(out, source{keyOf("o", org, kind), false})
 		case q.Queue == "incoming", q.From > 0 || q.To > 0:
 			out = append(out, source{keyOf("k", kind), true})
+		case q.Open || q.Overdue || q.Queue == "overdue":
+			out = append(out, source{keyOf("o", org, kind), false})
 		default:
 			out = append(out, source{keyOf("c", org, kind), false})
 		}

@@ -503,7 +503,7 @@ func (v *viewer) changed(f Found, e domain.Entry) ([]api.FieldChange, error) {
 // actions lists the steps that the viewer's roles have on the record. A
 // step that the state or a condition forbids is shown with the reason.
 func (v *viewer) actions(def *domain.Definition, r *domain.Record) []api.Action {
-	var out []api.Action
+	out := []api.Action{}
 	for i := range def.Steps {
 		step := &def.Steps[i]
 		if step.Effect == domain.Create || !v.may(def, step, r) || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) {
@@ -606,7 +606,7 @@ func (v *viewer) structural(step *domain.Step, r *domain.Record) string {
 }
 
 func (v *viewer) files(f Found) []api.File {
-	var out []api.File
+	out := []api.File{}
 	for _, file := range f.Record.Files {
 		item := api.File{Hash: fmt.Sprintf("%x", file.Hash[:]), Size: file.Size, Media: file.Media, Document: file.Document,
 			Readable: f.Sight >= domain.SightTeam}

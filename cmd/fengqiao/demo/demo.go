@@ -213,7 +213,7 @@ func (s *seeder) matters(ctx context.Context) error {
 		if err := s.event(ctx, stories[s.dice.IntN(len(stories))], i); err != nil {
 			return err
 		}
-		if i%12 == 5 {
+		if i%24 == 5 || i == seedMatters-2 {
 			if err := s.mediation(ctx); err != nil {
 				return err
 			}
@@ -229,11 +229,15 @@ func (s *seeder) event(ctx context.Context, t story, i int) error {
 	if err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
-	far := s.dice.IntN(6)
-	if i > seedMatters*9/10 {
+	far := 5 // what is old is closed, but for a few that are late
+	switch {
+	case i > seedMatters*95/100:
 		far = s.dice.IntN(3)
-	} else if i < seedMatters*3/4 {
-		far = 3 + s.dice.IntN(3)
+	case i%40 == 7:
+		far = 2
+	}
+	if err := s.acknowledge(ctx); err != nil {
+		return err
 	}
 	steps := []struct {
 		who, step string
@@ -252,6 +256,21 @@ func (s *seeder) event(ctx context.Context, t story, i int) error {
 		}
 	}
 	return nil
+}
+
+// acknowledge keeps the demo's past from ringing in its present.
+func (s *seeder) acknowledge(ctx context.Context) error {
+	alarms, err := s.box.Alarms(s.people["duty"])
+	for _, a := range alarms.Items {
+		id, perr := envelope.ParseRecordID(a.ID)
+		if err = errors.Join(err, perr); err != nil {
+			return err
+		}
+		if _, err = s.box.Step(ctx, s.people["duty"], id, "clear", "", service.Input{Inputs: map[string]any{"reason": "handled"}}); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (s *seeder) mediation(ctx context.Context) error {

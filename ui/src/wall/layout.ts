@@ -14,7 +14,7 @@ export function layout(places: Place[], width: number, height: number): Placed[]
   const pad = 80
   const out = places.map((p) => ({ ...p, r: radius(p.open), x: pad + ((p.lng - w) / Math.max(1, e - w)) * (width - 2 * pad), y: pad + ((n - p.lat) / Math.max(1, n - s)) * (height - 2 * pad) }))
   out.sort((a, b) => a.code.localeCompare(b.code))
-  for (let round = 0; round < 120; round++) {
+  for (let round = 0; round < 300; round++) {
     let moved = false
     for (let i = 0; i < out.length; i++) {
       for (let j = i + 1; j < out.length; j++) moved = apart(out[i], out[j]) || moved
@@ -30,7 +30,7 @@ export function layout(places: Place[], width: number, height: number): Placed[]
 
 function apart(a: Placed, b: Placed): boolean {
   const needX = 118
-  const needY = a.r / 2 + b.r / 2 + 52
+  const needY = a.r + b.r + 32 // a disc, the name below it, the next disc
   const dx = b.x - a.x
   const dy = b.y - a.y
   if (Math.abs(dx) >= needX || Math.abs(dy) >= needY) return false
