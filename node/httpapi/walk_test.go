@@ -167,7 +167,7 @@ var permitted = map[string][]string{
 	"GET /box": all, "GET /session": all, "POST /session": all, "POST /session/break-glass": all, "DELETE /session": nil, "POST /session/password": all,
 	"GET /setup": all, "POST /setup": all, "GET /catalogue": all, "GET /organisations": all, "GET /people": business,
 	"GET /records": business, "POST /records": business, "GET /records/:id": seesEvent, "POST /records/:id/steps/:step": seesEvent,
-	"POST /records/:id/reveal": seesEvent, "GET /records/:id/changes": seesEvent, "POST /records/:id/presence": seesEvent,
+	"POST /records/:id/reveal": {domain.RoleVillageCadre, domain.RoleDutyOfficer, domain.RoleLeader}, "GET /records/:id/changes": seesEvent, "POST /records/:id/presence": seesEvent,
 	"PUT /records/:id/files": seesEvent, "GET /records/:id/files/:hash": seesEvent, "GET /records/:id/papers/:paper": seesEvent,
 	"POST /similar": business, "GET /search": business, "GET /workbench": business, "GET /alarms": all, "GET /duty": business, "GET /duty/roster": business,
 	"GET /duty/shifts/:id/handover": business, "GET /drafts": business, "PUT /drafts/:id": business, "DELETE /drafts/:id": business, "GET /events": all,
