@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
+	"github.com/fengqiao/fengqiao/node/sheet"
 )
 
 func importCommand() *cobra.Command {
@@ -36,7 +39,97 @@ func importCommand() *cobra.Command {
 		})
 	}}
 	dataFlag(divisions, &dir)
-	c.AddCommand(divisions)
+	c.AddCommand(divisions, importCases())
+	return c
+}
+
+func importCases() *cobra.Command {
+	var dir, kind, user string
+	var dry bool
+	columns := map[string]string{}
+	c := &cobra.Command{Use: "cases FILE", Short: "导入历史事项（CSV、XLSX）/ old matters", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		data, err := os.ReadFile(args[0])
+		if err != nil {
+			return err
+		}
+		return withBox(dir, func(b *service.Box) error {
+			caller, ok := b.CallerByName(user)
+			if !ok {
+				return fmt.Errorf("没有账号 %s / no account %s", user, user)
+			}
+			job, err := b.BeginImport(caller, kind, filepath.Base(args[0]), data)
+			if err == nil {
+				job, err = b.MapImport(caller, job.ID, columns)
+			}
+			if err != nil {
+				return err
+			}
+			out := c.OutOrStdout()
+			for _, col := range job.Columns {
+				fmt.Fprintf(out, "  %-24s → %s\n", col.Header, col.Field)
+			}
+			for _, e := range job.Errors {
+				fmt.Fprintf(out, "  第 %d 行 第 %d 列（%s）：%s\n", e.Row, e.Column, e.Header, e.Message)
+			}
+			if job.ErrorCount > 0 {
+				return fmt.Errorf("%d 处错误，没有导入任何一行 / %d errors, nothing was imported", job.ErrorCount, job.ErrorCount)
+			}
+			if dry {
+				fmt.Fprintf(out, "试导通过：%d 行 / dry run: %d rows are right\n", job.Rows, job.Rows)
+				return nil
+			}
+			if job, err = b.CommitImport(c.Context(), caller, job.ID); err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "已导入 %d 行 / %d rows imported\n", job.Done, job.Done)
+			return nil
+		})
+	}}
+	dataFlag(c, &dir)
+	c.Flags().StringVar(&kind, "kind", "mediation", "kind of matter")
+	c.Flags().StringVar(&user, "user", "", "user under whose rights it is done")
+	c.Flags().BoolVar(&dry, "dry-run", false, "check without writing")
+	c.Flags().StringToStringVar(&columns, "column", nil, "header=field, where the guess is wrong")
+	return c
+}
+
+func exportCommand() *cobra.Command {
+	var dir, kind, to string
+	c := &cobra.Command{Use: "export", Short: "导出事项 / export matters (full values)", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return withBox(dir, func(b *service.Box) error {
+			header, rows, err := b.Export(kind)
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return err
+			}
+			output := func(yield func([]sheet.Cell, error) bool) {
+				for _, r := range rows {
+					if !yield(r, nil) {
+						return
+					}
+				}
+			}
+			if filepath.Ext(to) == ".xlsx" {
+				err = sheet.WriteXLSX(f, kind, header, output)
+			} else {
+				err = sheet.WriteCSV(f, header, output)
+			}
+			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "已导出 %d 行 / %d rows: %s\n", len(rows), len(rows), to)
+			return nil
+		})
+	}}
+	dataFlag(c, &dir)
+	c.Flags().StringVar(&kind, "kind", "mediation", "kind of matter")
+	c.Flags().StringVar(&to, "to", "", "file to write, .csv or .xlsx")
+	if err := c.MarkFlagRequired("to"); err != nil {
+		panic(err)
+	}
 	return c
 }
 

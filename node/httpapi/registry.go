@@ -44,7 +44,7 @@ var holders = map[Permission][]string{
 	PermAccounts: {domain.RoleSecurityAdmin},
 	PermSystem:   {domain.RoleSystemAdmin},
 	PermAudit:    {domain.RoleAuditAdmin},
-	PermImport:   {domain.RoleDutyOfficer, domain.RoleJusticeOfficer, domain.RoleLeader},
+	PermImport:   {domain.RoleDutyOfficer, domain.RoleLeader},
 	PermWall:     {domain.RoleDutyOfficer, domain.RoleLeader, domain.RoleSystemAdmin},
 	PermHealth:   {domain.RoleSystemAdmin, domain.RoleSecurityAdmin, domain.RoleAuditAdmin, domain.RoleDutyOfficer, domain.RoleLeader},
 }

@@ -450,6 +450,32 @@ func adminRoutes(g *registry) {
 		c.JSON(http.StatusOK, counts)
 		return nil
 	})
+	raw(g, Route{Method: post, Path: "/imports", ID: "beginImport", Summary: "Upload a table of old matters (CSV or XLSX)", Permission: PermImport, Status: 201}, func(c *call) error {
+		data, err := c.rawBody(32 << 20)
+		if err != nil {
+			return err
+		}
+		job, err := c.server.box.BeginImport(c.caller, c.Query("kind"), c.Query("name"), data)
+		if err != nil {
+			return err
+		}
+		c.JSON(http.StatusCreated, job)
+		return nil
+	})
+	add(g, Route{Method: get, Path: "/imports", ID: "listImports", Summary: "One's own imports", Permission: PermImport, Status: 200},
+		func(c *call, _ none) (api.ImportList, error) { return c.server.box.Imports(c.caller), nil })
+	add(g, Route{Method: put, Path: "/imports/:id/mapping", ID: "mapImport", Summary: "Set the columns and try every row", Permission: PermImport, Status: 200},
+		func(c *call, in api.MappingInput) (api.Import, error) {
+			return c.server.box.MapImport(c.caller, c.Param("id"), in.Columns)
+		})
+	add(g, Route{Method: post, Path: "/imports/:id/commit", ID: "commitImport", Summary: "Bring all rows, or none", Permission: PermImport, Status: 200},
+		func(c *call, _ none) (api.Import, error) {
+			return c.server.box.CommitImport(c.ctx(), c.caller, c.Param("id"))
+		})
+	add(g, Route{Method: post, Path: "/imports/:id/undo", ID: "undoImport", Summary: "Take an import back; rows worked on since stay and are listed", Permission: PermImport, Status: 200},
+		func(c *call, _ none) (api.Import, error) {
+			return c.server.box.UndoImport(c.ctx(), c.caller, c.Param("id"))
+		})
 	add(g, Route{Method: get, Path: "/audit", ID: "listAudit", Summary: "Who read and revealed what", Permission: PermAudit, Status: 200},
 		func(c *call, _ none) (api.AuditPage, error) {
 			return c.server.box.AuditPage(c.caller, c.Query("action"), c.Query("object"), c.int("from"), c.int("to"), c.Query("cursor"))

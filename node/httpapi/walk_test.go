@@ -174,6 +174,7 @@ var permitted = map[string][]string{
 	"GET /wall/snapshot": append(slices.Clone(desk), system...), "GET /wall/events": append(slices.Clone(desk), system...), "POST /wall/beat": append(slices.Clone(desk), system...),
 	"GET /accounts": security, "POST /accounts": security, "POST /accounts/:id/grants": security, "POST /accounts/:id/disable": security, "POST /accounts/:id/enable": security,
 	"POST /accounts/:id/unlock": security, "POST /accounts/:id/password": security, "GET /calendar": all, "POST /calendar": system, "POST /definitions": system, "POST /divisions": system,
+	"POST /imports": desk, "GET /imports": desk, "PUT /imports/:id/mapping": desk, "POST /imports/:id/commit": desk, "POST /imports/:id/undo": desk,
 	"GET /audit": {domain.RoleAuditAdmin}, "GET /health": append(slices.Clone(admins), desk...), "GET /displays": system, "POST /displays": system, "DELETE /displays/:id": system,
 }
 

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/seal"
@@ -59,6 +60,7 @@ type organisation struct {
 // Identity is a loaded box.
 type Identity struct {
 	dir    string
+	mu     sync.RWMutex // settling happens while the box already runs
 	f      file
 	sign   ed25519.PrivateKey
 	origin envelope.Hash
@@ -186,10 +188,16 @@ func Verify(public []byte, h envelope.Head, s envelope.Signature) bool {
 }
 
 // Organisation is the code whose seat this box holds, "" before set-up.
-func (id *Identity) Organisation() string { return id.f.Organisation }
+func (id *Identity) Organisation() string {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	return id.f.Organisation
+}
 
 // Settle gives the box its organisation and keys for it. It can be done once.
 func (id *Identity) Settle(code, recipient string) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
 	if id.f.Organisation != "" {
 		return fmt.Errorf("identity: the box already belongs to %s", id.f.Organisation)
 	}
@@ -205,10 +213,16 @@ func (id *Identity) Settle(code, recipient string) error {
 }
 
 // Recipient is the public half of the key on the emergency sheet.
-func (id *Identity) Recipient() string { return id.f.Recipient }
+func (id *Identity) Recipient() string {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	return id.f.Recipient
+}
 
 // Keys gives the newest keys that the box holds for an organisation.
 func (id *Identity) Keys(code string) (OrganisationKeys, bool) {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
 	var found OrganisationKeys
 	for _, o := range id.f.Organisations {
 		if o.Code != code || o.Version < found.Version {
@@ -225,6 +239,8 @@ func (id *Identity) Keys(code string) (OrganisationKeys, bool) {
 
 // KeysVersion gives the keys of one version, for frames wrapped earlier.
 func (id *Identity) KeysVersion(code string, version uint32) (OrganisationKeys, bool) {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
 	for _, o := range id.f.Organisations {
 		if o.Code == code && o.Version == version {
 			private, err := ecdh.X25519().NewPrivateKey(o.Private)

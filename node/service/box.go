@@ -69,6 +69,7 @@ type Box struct {
 
 	again    chan refreshing
 	walls    walls
+	imports  importJobs
 	closing  chan struct{}
 	carried  chan struct{}
 	stopOnce sync.Once
@@ -102,6 +103,9 @@ func Open(o Options) (*Box, error) {
 	go b.writer.run()
 	go b.carry()
 	if err := b.adoptDefinitions(context.Background()); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	if err := b.settleImports(context.Background()); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.background(superviseEvery, b.supervise)

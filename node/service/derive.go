@@ -297,11 +297,14 @@ func (b *Box) imported(r *domain.Record) (bool, error) {
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && job.State == importDone, err
+	return err == nil && (job.State == importDone || job.State == importUndone && touched(r)), err
 }
 
-// importDone is the state of an import job whose rows count.
-const importDone = "done"
+// States of an import job.
+const (
+	importDone   = "done"
+	importUndone = "undone"
+)
 
 // sortDerived puts keys and counts into the order that the store compares,
 // adding up equal counts.

@@ -19,8 +19,8 @@ var paperHTML string
 
 var paperTemplate = template.Must(template.New("paper").Parse(paperHTML))
 
-// sheet is what a paper prints.
-type sheet struct {
+// printout is what a paper prints.
+type printout struct {
 	Title, Number, Organisation, Date, State, Hash string
 	Draft                                          bool
 	Rows                                           []sheetRow
@@ -63,9 +63,9 @@ func (b *Box) Paper(c Caller, id envelope.RecordID, paper string) ([]byte, error
 	return out.Bytes(), err
 }
 
-func (v *viewer) sheet(def *domain.Definition, r *domain.Record, form domain.Paper) (sheet, error) {
+func (v *viewer) sheet(def *domain.Definition, r *domain.Record, form domain.Paper) (printout, error) {
 	state, _ := def.State(r.State)
-	s := sheet{Title: form.Title.ZH, Number: r.Number, Organisation: v.p.name(r.Custodian), Date: chineseDate(v.now), State: state.Title.ZH,
+	s := printout{Title: form.Title.ZH, Number: r.Number, Organisation: v.p.name(r.Custodian), Date: chineseDate(v.now), State: state.Title.ZH,
 		Hash: version(r)[66:], Draft: !state.Closed, Signatures: []string{"承办人", "负责人", "日期"}}
 	v.lang = "zh" // papers are Chinese whatever the screen speaks
 	rows, document, err := v.documentRows(def, r, form)

@@ -178,3 +178,13 @@ func (b *Box) KeepPassword(ctx context.Context, id envelope.RecordID) error {
 	_, err = b.Step(ctx, b.Technician(), id, "set_password", "", Input{Fields: map[string]any{fieldPassword: phc, "must_change": false}})
 	return err
 }
+
+// CallerByName acts as an account for the command line.
+func (b *Box) CallerByName(username string) (Caller, bool) {
+	p := b.policy.Load()
+	acc := p.accounts[p.usernames[strings.ToLower(username)]]
+	if acc == nil || !acc.active() {
+		return Caller{}, false
+	}
+	return Caller{Subject: domain.Subject{User: acc.ID, Grants: acc.Grants}, Lang: "zh"}, true
+}

@@ -206,6 +206,9 @@ func (b *Box) find(c Caller, q Query, id envelope.RecordID, key []byte, now int6
 	if !ok || !matches(q, def, r) || len(q.Kinds) == 0 && !isMatter(def) {
 		return Found{}, false, nil
 	}
+	if counts, err := b.imported(r); err != nil || !counts {
+		return Found{}, false, err
+	}
 	if (q.Overdue || q.Queue == "overdue") && dueOfKey(key) > now {
 		return Found{}, false, nil
 	}

@@ -140,6 +140,9 @@ func (b *Box) visible(p *policy, s domain.Subject, id envelope.RecordID) (*domai
 	if !ok {
 		return nil, nil, fmt.Errorf("service: record %s follows an unknown definition", id)
 	}
+	if counts, err := b.imported(r); err != nil || !counts {
+		return nil, nil, errors.Join(ErrNotFound, err)
+	}
 	if isMachine(s) || domain.SightOf(p, s, def, r) > domain.SightNone {
 		return r, def, nil
 	}
