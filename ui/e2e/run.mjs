@@ -235,6 +235,23 @@ await test('the wall outlives a restart untouched', async () => {
   await wall.close()
 })
 
+await test('old matters are imported and taken back; UTF-16 is refused by name', async () => {
+  await duty.goto(url + '/app/import')
+  await duty.waitForSelector('input[type=file]')
+  await duty.locator('select').first().selectOption('event')
+  await duty.locator('input[type=file]').setInputFiles({ name: 'utf16.csv', mimeType: 'text/csv', buffer: Buffer.from('\ufeff编号,a\n', 'utf16le') })
+  await until('UTF-16 is refused by name', async () => (await duty.locator('.error').first().innerText().catch(() => '')).includes('UTF-16'))
+  const csv = '编号,事件名称,事件大类,发生村（社区）\n旧〔2018〕1号,旧事一,民生服务,枫源村\n旧〔2018〕2号,旧事二,民生服务,枫源村\n'
+  await duty.locator('input[type=file]').setInputFiles({ name: 'old.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) })
+  await duty.getByRole('button', { name: '导入 2 行' }).click()
+  await until('done', async () => (await duty.locator('.card').last().innerText()).includes('已导入'))
+  await duty.goto(url + '/app/search?q=' + encodeURIComponent('旧事二'))
+  await until('found', async () => { await duty.reload(); await duty.waitForSelector('.found', { timeout: 5000 }).catch(() => null); return duty.locator('.found .rows a').count() })
+  await duty.goto(url + '/app/import')
+  await duty.getByRole('button', { name: '撤销' }).click()
+  await until('undone', async () => (await duty.locator('.card').last().innerText()).includes('已撤销'))
+})
+
 await test('every demo login opens its page', async () => {
   for (const l of logins) {
     const c = await context(l.page === '/m' ? { viewport: { width: 390, height: 844 } } : {})

@@ -12,6 +12,7 @@ const router = createRouter({
     { path: '/r/:id', component: () => import('./RecordPage.vue') },
     { path: '/search', component: () => import('./SearchPage.vue') },
     { path: '/duty', component: () => import('./Duty.vue') },
+    { path: '/import', component: () => import('./Imports.vue') },
     { path: '/admin/:part?', component: () => import('./Admin.vue') },
     { path: '/:rest(.*)', redirect: '/' },
   ],
