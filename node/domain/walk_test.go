@@ -200,7 +200,12 @@ func walkDefinition(t testing.TB, w *world) *walker {
 var walks = map[string]func(testing.TB, *world) *walker{
 	"event": walkEvent, "mediation": walkMediation, "mediation oral": walkOral, "mediation failed": walkFailed,
 	"petition": walkPetition, "hazard": walkHazard, "notice": walkNotice, "shift": walkShift, "duty log": walkDutyLog,
-	"alarm": walkAlarm, "account": walkAccount, "organisation": walkOrganisation, "calendar": walkCalendar, "definition": walkDefinition,
+	"alarm": walkAlarm, "import": walkImport, "account": walkAccount, "organisation": walkOrganisation, "calendar": walkCalendar, "definition": walkDefinition,
+}
+
+func walkImport(t testing.TB, w *world) *walker {
+	k := walk(t, w, "import").do("begin", duty, open{"kind": "event", "hash": "00", "rows": int64(2)}).in("running", "")
+	return k.do("finish", duty, nil).in("done", "").do("undo", duty, nil).in("undone", "")
 }
 
 // TestWalks: every kind works, folding twice gives the same bytes, and

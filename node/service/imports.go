@@ -111,10 +111,28 @@ func (b *Box) importFields(def *domain.Definition) []sheet.Field {
 			}
 		}
 		if field, ok := sheet.FieldOf(f, codes); ok {
+			field.Required = field.Required && !importedSource(codes)
 			out = append(out, field)
 		}
 	}
 	return out
+}
+
+// codeImported marks a matter whose source is not known any more; a table
+// that has it need not be filled by an import.
+const codeImported = "import"
+
+func importedSource(codes []domain.Code) bool {
+	return slices.ContainsFunc(codes, func(c domain.Code) bool { return c.Code == codeImported })
+}
+
+// fillSource gives rows without a source the one that says so.
+func fillSource(fields []sheet.Field, values map[string]any) {
+	for i := range fields {
+		if _, given := values[fields[i].Key]; !given && importedSource(fields[i].Codes) {
+			values[fields[i].Key] = codeImported
+		}
+	}
 }
 
 // columns shows the mapping with a sample of each column.
@@ -196,6 +214,7 @@ func (b *Box) dryRun(c Caller, j *importJob) error {
 		}
 		number, _ := row.Values[numberColumn].(string)
 		delete(row.Values, numberColumn)
+		fillSource(j.fields, row.Values)
 		in := Input{Fields: row.Values}
 		var wrong *InputError
 		if _, err := b.readInput(p, def, step, in); errors.As(err, &wrong) && len(row.Errors) == 0 {
