@@ -11,7 +11,7 @@ GOFILES := $(shell git ls-files '*.go' 2>/dev/null)
 UISRC   := $(shell git ls-files ui 2>/dev/null)
 DEMO    ?= tmp/demo
 
-.PHONY: help run build ui test test-go test-ui test-e2e faults bench lint api deb clean setup-e2e
+.PHONY: help run build ui test test-go test-ui test-e2e test-deb faults bench lint api deb clean setup-e2e
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ ui/dist/.built: ui/node_modules/.installed $(UISRC)
 $(BIN): ui/dist/.built $(GOFILES) go.mod go.sum
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/fengqiao
 
-test: test-go test-ui test-e2e ## every test: Go with -race, UI units, browser end to end
+test: test-go test-ui test-e2e test-deb ## every test: Go with -race, UI units, browser end to end
 	@echo "all tests passed"
 
 test-go: ## Go tests with the race detector
@@ -49,6 +49,9 @@ setup-e2e:
 
 test-e2e: build setup-e2e ## browser end to end against a real box
 	cd ui && npm run e2e
+
+test-deb: build ## the package: install, upgrade, remove, data kept
+	packaging/test/deb.sh
 
 faults: ## kill -9 and disk faults, the long profile
 	FENGQIAO_FAULTS=full $(GO) test -count=1 -timeout 60m -run 'Fault' ./node/... ./cluster/...
