@@ -118,7 +118,7 @@ func (v *viewer) valueText(f *domain.Field, value any) string {
 		list, _ := value.([]string)
 		words := make([]string, len(list))
 		for i, code := range list {
-			words[i] = v.valueText(&domain.Field{Type: single(f.Type), Table: f.Table}, code)
+			words[i] = v.valueText(&domain.Field{Type: single(f), Table: f.Table}, code)
 		}
 		return strings.Join(words, "、")
 	case domain.TypeOrg:
@@ -145,9 +145,13 @@ func (v *viewer) valueText(f *domain.Field, value any) string {
 	return ""
 }
 
-func single(t domain.FieldType) domain.FieldType {
-	if t == domain.TypeOrgs {
+// single is the type of one item of a list.
+func single(f *domain.Field) domain.FieldType {
+	switch {
+	case f.Type == domain.TypeOrgs:
 		return domain.TypeOrg
+	case f.Table == "accounts":
+		return domain.TypeAccount
 	}
 	return domain.TypeCode
 }

@@ -279,7 +279,11 @@ func (s *seeder) mediation(ctx context.Context) error {
 		"assigned": []string{s.people["mediator"].User.String()}, "facts": "双方因建房间距发生争执，申请调解。本条为演示数据。", "claims": "要求降低围墙高度。",
 		"parties/0/name": "赵某某", "parties/0/role": "applicant", "parties/0/consent": "given", "parties/1/name": "钱某某", "parties/1/role": "respondent", "parties/1/consent": "given",
 		"violence_check": "none"}
-	_, err := s.box.Create(ctx, s.people["mediator"], "mediation", "", service.Input{Fields: fields})
+	r, err := s.box.Create(ctx, s.people["mediator"], "mediation", "", service.Input{Fields: fields})
+	if err == nil {
+		s.clock.now.Add(time.Hour.Milliseconds())
+		_, err = s.box.Step(ctx, s.people["mediator"], r.ID, "accept", "", service.Input{})
+	}
 	if err != nil {
 		return fmt.Errorf("mediation: %w", err)
 	}
