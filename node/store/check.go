@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -46,11 +49,11 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 		return Report{Problems: []string{err.Error()}}, nil
 	}
 	c := &checker{derive: derive, index: map[string]envelope.RecordID{}, counts: map[string]int64{}}
+	if err := c.pages(s); err != nil {
+		return c.report, err
+	}
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		c.tx = tx
-		for err := range tx.Check() {
-			c.report.problem("pages: %v", err)
-		}
 		if err := c.records(ctx, total, progress); err != nil {
 			return err
 		}
@@ -62,6 +65,28 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 		return nil
 	})
 	return c.report, err
+}
+
+// pages checks the page structure on a copy: bbolt's own check reads what a
+// writer may be changing.
+func (c *checker) pages(s *Store) error {
+	path := s.db.Path() + ".check"
+	if err := s.Copy(path); err != nil {
+		return err
+	}
+	defer os.Remove(path) // a copy left behind is overwritten by the next check
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		c.report.problem("pages: %v", err)
+		return nil
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		for err := range tx.Check() {
+			c.report.problem("pages: %v", err)
+		}
+		return nil
+	})
+	return errors.Join(err, db.Close())
 }
 
 func (c *checker) records(ctx context.Context, total int64, progress func(done, total int64)) error {
