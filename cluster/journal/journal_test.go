@@ -338,3 +338,27 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// TestBytesAreFixed: a group and a header written today read in every
+// later release.
+func TestBytesAreFixed(t *testing.T) {
+	w := &testWriter{next: 1}
+	g := w.group(2, 1)
+	got := append(segmentHeader(testOrigin, 1, 1, envelope.Hash{}), encode(nil, g, testSign(g.Head))...)
+	const file = "testdata/segment.golden"
+	want, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) && os.Getenv("FENGQIAO_GOLDEN") != "" {
+		err = os.WriteFile(file, got, 0o644)
+		want = got
+	}
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("the format of segments has changed (%v)", err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal", "0000000001", fmt.Sprintf("%020d.seg", 1))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, want, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, replayed := open(t, options(dir))
+	sameGroups(t, replayed, []Group{g})
+}

@@ -41,13 +41,13 @@ func (c *testClock) advance(d time.Duration) { c.now.Add(d.Milliseconds()) }
 // testBox is a founded box with a village and people.
 type testBox struct {
 	*Box
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	clock  *testClock
 	people map[string]Caller
 }
 
-func newTestBox(t *testing.T) *testBox {
+func newTestBox(t testing.TB) *testBox {
 	t.Helper()
 	b := &testBox{t: t, dir: t.TempDir(), clock: newTestClock(), people: map[string]Caller{}}
 	if err := Init(b.dir); err != nil {
