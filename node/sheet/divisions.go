@@ -319,11 +319,8 @@ func (d *Divisions) Find(text string) []string {
 	if d.byCode[name] != nil {
 		return []string{name}
 	}
-	if found := d.byName[name]; len(found) > 0 {
+	if found := d.named(name); len(found) > 0 {
 		return found
-	}
-	if code := d.aliases[name]; code != "" && d.byCode[code] != nil {
-		return []string{code}
 	}
 	return d.findWithin(name)
 }
@@ -331,25 +328,42 @@ func (d *Divisions) Find(text string) []string {
 // findWithin splits a text into a unit and something below it. The split
 // may stand anywhere; the same unit found twice counts once.
 func (d *Divisions) findWithin(name string) []string {
+	const longest = 200 // bytes; longer ones are no names
+	if len(name) > longest {
+		return nil
+	}
 	var found []string
 	for i := range name {
 		if i == 0 {
 			continue
 		}
-		upper, known := d.byName[name[:i]], d.byName[strings.TrimLeft(name[i:], "/-·")]
-		if code := d.aliases[name[:i]]; code != "" {
-			upper = append(slices.Clone(upper), code)
+		upper := d.named(name[:i])
+		if len(upper) == 0 {
+			continue
 		}
-		if len(known) == 0 && len(upper) > 0 {
-			known = d.findWithin(strings.TrimLeft(name[i:], "/-·"))
+		rest := strings.TrimLeft(name[i:], "/-·")
+		lower := d.named(rest)
+		if len(lower) == 0 {
+			lower = d.findWithin(rest)
 		}
-		for _, code := range known {
+		for _, code := range lower {
 			if slices.ContainsFunc(upper, func(u string) bool { return d.within(code, u) }) && !slices.Contains(found, code) {
 				found = append(found, code)
 			}
 		}
 	}
 	return found
+}
+
+// named gives the codes of a name of today, or that of an old one.
+func (d *Divisions) named(name string) []string {
+	if found := d.byName[name]; len(found) > 0 {
+		return found
+	}
+	if code := d.aliases[name]; code != "" && d.byCode[code] != nil {
+		return []string{code}
+	}
+	return nil
 }
 
 // within says whether a division lies below another.
@@ -428,4 +442,3 @@ func (d *Divisions) Rows() Output {
 func DivisionHeader() []string {
 	return []string{"code", "name", "level", "parent", "lng", "lat", "source"}
 }
-

@@ -111,14 +111,14 @@ func sameName(header, name string) int {
 	return 0
 }
 
-func sameLastName(header, name string) int {
-	return sameName(header[strings.LastIndexByte(header, '/')+1:], name)
-}
+func sameLastName(header, name string) int { return sameName(lastName(header), name) }
+
+func lastName(header string) string { return header[strings.LastIndexByte(header, '/')+1:] }
 
 // containsName scores by the length of what the names share; one character
 // proves nothing.
 func containsName(header, name string) int {
-	h, n := plainName(header), plainName(name)
+	h, n := plainName(lastName(header)), plainName(name)
 	short := min(len([]rune(h)), len([]rune(n)))
 	if short < 2 || !strings.Contains(h, n) && !strings.Contains(n, h) {
 		return 0

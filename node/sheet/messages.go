@@ -162,3 +162,7 @@ func noResult(row, column int) *CellError {
 	return cellError(row, column, "", "no_result", "这一格的公式还没有结果,请用 Excel 或 WPS 打开、保存后再导入",
 		"The formula of the cell has no result yet. Open the file in Excel, save it and import it again.")
 }
+
+func errSheetName() *FileError {
+	return refuse("bad_sheet_name", "工作表名应为 1 到 31 个字,不含 : \\ / ? * [ ],首尾不是单引号", "A sheet name has 1 to 31 characters, none of : \\ / ? * [ ], and no apostrophe at its ends.")
+}

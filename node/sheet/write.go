@@ -2,16 +2,12 @@ package sheet
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"iter"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/xuri/excelize/v2"
 )
 
 // Rows to be written. A row without any content is lost on reading.
@@ -45,70 +41,6 @@ func quote(s string) string {
 		return s
 	}
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
-}
-
-// WriteXLSX writes a workbook of one sheet. Equal input gives equal bytes:
-// the workbook carries no time of writing. Texts have the format "@", so
-// that Excel leaves numbers of identity cards alone when they are edited.
-func WriteXLSX(w io.Writer, sheet string, header []string, rows Output) error {
-	f := excelize.NewFile()
-	defer f.Close()
-	if err := f.SetSheetName("Sheet1", sheet); err != nil {
-		return fmt.Errorf("sheet: %w", err)
-	}
-	styles, err := newStyles(f)
-	if err != nil {
-		return err
-	}
-	out, err := f.NewStreamWriter(sheet)
-	if err != nil {
-		return fmt.Errorf("sheet: %w", err)
-	}
-	if err := out.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
-		return fmt.Errorf("sheet: %w", err)
-	}
-	err = eachRow(header, rows, func(row int, cells []Cell) error {
-		return out.SetRow("A"+itoa(row), styles.row(row, cells))
-	})
-	if err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("sheet: %w", err)
-	}
-	return f.Write(w)
-}
-
-type styles struct{ header, text int }
-
-func newStyles(f *excelize.File) (styles, error) {
-	const textFormat = 49 // "@"
-	var s styles
-	var err error
-	if s.header, err = f.NewStyle(&excelize.Style{NumFmt: textFormat, Font: &excelize.Font{Bold: true}}); err != nil {
-		return s, fmt.Errorf("sheet: %w", err)
-	}
-	if s.text, err = f.NewStyle(&excelize.Style{NumFmt: textFormat}); err != nil {
-		return s, fmt.Errorf("sheet: %w", err)
-	}
-	return s, nil
-}
-
-func (s styles) row(row int, cells []Cell) []any {
-	out := make([]any, len(cells))
-	for i, c := range cells {
-		switch {
-		case c.Text == "":
-		case row == 1:
-			out[i] = excelize.Cell{StyleID: s.header, Value: outgoing(c)}
-		case isFigure(c):
-			// A number in its own digits: a float would change them.
-			out[i] = excelize.Cell{Value: figure(c.Text)}
-		default:
-			out[i] = excelize.Cell{StyleID: s.text, Value: outgoing(c)}
-		}
-	}
-	return out
 }
 
 // figures are what Excel keeps exactly: at most 15 digits, none of them a
@@ -197,16 +129,4 @@ func writable(row int, cells []Cell) error {
 // unwritable characters have no place in XML or are not text.
 func unwritable(r rune) bool {
 	return r == utf8.RuneError || r == 0xfffe || r == 0xffff || unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r)
-}
-
-// figure is written as a number with exactly these digits.
-func figure(s string) any {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n
-	}
-	x, err := strconv.ParseFloat(s, 64)
-	if err != nil {
-		return s
-	}
-	return x
 }
