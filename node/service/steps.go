@@ -106,7 +106,12 @@ func (b *Box) stepWith(ctx context.Context, c Caller, id envelope.RecordID, step
 	if err != nil {
 		return nil, err
 	}
-	d.open = open
+	if d.open, err = b.measured(c, d.def, d.step); err != nil {
+		return nil, err
+	}
+	if d.open == nil {
+		d.open = open
+	}
 	return b.submit(ctx, d)
 }
 
@@ -161,6 +166,9 @@ func (b *Box) fill(p *policy, d *draft, existing *domain.Record, in Input) error
 	var err error
 	if d.values, err = b.readInput(p, d.def, d.step, in); err != nil {
 		return err
+	}
+	if d.step.Effect == domain.Create {
+		b.deriveTypes(d.def, &d.values)
 	}
 	s, err := b.sealerFor(d.record, d.def.ID, existing)
 	if err != nil {
@@ -241,6 +249,9 @@ func (t *turn) decide(d *draft, key string) (*domain.Record, error) {
 	actor, ok := t.actor(d, r)
 	if !ok {
 		return nil, ErrForbidden
+	}
+	if err := t.guard(d, r); err != nil {
+		return nil, err
 	}
 	class, _ := domain.ClassOf(d.step.Effect)
 	op := &envelope.Operation{Record: d.record, Class: class, Step: d.step.ID, Definition: d.ref, Actor: actor,
