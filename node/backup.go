@@ -13,6 +13,7 @@ import (
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/identity"
 	"github.com/fengqiao/fengqiao/node/service"
+	"github.com/fengqiao/fengqiao/node/store"
 )
 
 // kept are the parts of a box that cannot be made again: store and index
@@ -32,6 +33,13 @@ func Backup(ctx context.Context, dir, to, version string, progress func(done, to
 	if id.Recipient() == "" {
 		return "", ErrNoRecipient
 	}
+	// Holding the store's lock keeps a running box, which moves segments
+	// while they would be copied, from being archived in part.
+	lock, err := store.Open(filepath.Join(dir, "store.db"), store.Options{})
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close() // nothing was written
 	members, err := members(dir)
 	if err != nil {
 		return "", err

@@ -17,12 +17,11 @@ func importCommand() *cobra.Command {
 	c := &cobra.Command{Use: "import", Short: "导入 / import lists"}
 	var dir string
 	divisions := &cobra.Command{Use: "divisions FILE", Short: "导入区划表（CSV）/ a list of divisions", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		f, err := os.Open(args[0])
+		data, err := os.ReadFile(args[0])
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		rows, err := service.ParseDivisions(f)
+		rows, err := service.ParseDivisions(filepath.Base(args[0]), data)
 		if err != nil {
 			return err
 		}

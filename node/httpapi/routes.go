@@ -443,7 +443,7 @@ func adminRoutes(g *registry) {
 		if err != nil {
 			return err
 		}
-		counts, err := c.server.box.ImportDivisionList(c.ctx(), data)
+		counts, err := c.server.box.ImportDivisionList(c.ctx(), "divisions.csv", data)
 		if err != nil {
 			return err
 		}

@@ -1,12 +1,14 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/sheet"
 )
 
 // Division is a row of a list of administrative divisions or stations.
@@ -107,4 +109,52 @@ func divisionID(code string) envelope.RecordID {
 func differs(old *organisation, d Division, parent any) bool {
 	return old.Name != d.Name || parent != nil && old.Parent != parent || old.Level != d.Level ||
 		d.Abbr != "" && old.Abbr != d.Abbr || d.Lng != 0 && (old.Lng != d.Lng || old.Lat != d.Lat)
+}
+
+// ParseDivisions reads a list of divisions as a table (code, name, level,
+// parent, lng, lat in degrees) together with the former names that the
+// release knows. A list with a wrong row is refused whole.
+func ParseDivisions(name string, data []byte) ([]Division, error) {
+	table, err := sheet.Read(bytes.NewReader(data), int64(len(data)), sheet.Options{Name: name})
+	if err != nil {
+		return nil, fileError(err)
+	}
+	list, wrong, err := sheet.ReadDivisions(table)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if len(wrong) > 0 {
+		return nil, cellErrors(wrong)
+	}
+	aliases, err := list.ShippedAliases()
+	if err != nil {
+		return nil, err
+	}
+	former := map[string][]string{}
+	for _, a := range aliases {
+		former[a.Code] = append(former[a.Code], a.Alias)
+	}
+	out := make([]Division, len(list.List))
+	for i, d := range list.List {
+		out[i] = Division{Code: d.Code, Name: d.Name, Level: string(d.Level), Parent: d.Parent, Lng: d.Lng, Lat: d.Lat, Aliases: former[d.Code]}
+	}
+	return out, nil
+}
+
+// cellErrors says where a table is wrong, the first places at least.
+func cellErrors(wrong []*sheet.CellError) error {
+	var out InputError
+	for _, e := range wrong[:min(len(wrong), 20)] {
+		out.add(fmt.Sprintf("row/%d", e.Row), e.Code, fmt.Sprintf("第 %d 行：%s", e.Row, e.Message.ZH), fmt.Sprintf("Row %d: %s", e.Row, e.Message.EN))
+	}
+	return &out
+}
+
+// ImportDivisionList reads and brings a list.
+func (b *Box) ImportDivisionList(ctx context.Context, name string, data []byte) (DivisionCounts, error) {
+	rows, err := ParseDivisions(name, data)
+	if err != nil {
+		return DivisionCounts{}, err
+	}
+	return b.ImportDivisions(ctx, rows)
 }

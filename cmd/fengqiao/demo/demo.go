@@ -3,7 +3,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -73,7 +72,7 @@ type seeder struct {
 
 func (s *seeder) seed(ctx context.Context, progress func(string)) error {
 	progress("组织和账号 / organisation and people")
-	rows, err := service.ParseDivisions(bytes.NewReader(divisions))
+	rows, err := service.ParseDivisions("divisions.csv", divisions)
 	if err != nil {
 		return err
 	}
