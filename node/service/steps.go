@@ -112,6 +112,17 @@ func (b *Box) stepWith(ctx context.Context, c Caller, id envelope.RecordID, step
 	if d.open == nil {
 		d.open = open
 	}
+	r, err := b.record(id)
+	if err != nil {
+		return nil, err
+	}
+	other, err := b.otherHalf(c, d, r)
+	if err != nil {
+		return nil, err
+	}
+	if other != nil {
+		return b.submitHalves(ctx, d, other)
+	}
 	return b.submit(ctx, d)
 }
 

@@ -537,7 +537,7 @@ func (v *viewer) may(def *domain.Definition, step *domain.Step, r *domain.Record
 // hiddenEffect: what has its own place in the UI or needs a county.
 func hiddenEffect(e domain.Effect) bool {
 	switch e {
-	case domain.Attach, domain.MergeFrom, domain.UnmergeFrom, domain.Restate, domain.Renumber, domain.Receipt:
+	case domain.Attach, domain.MergeFrom, domain.UnmergeChild, domain.Restate, domain.Renumber, domain.Receipt:
 		return true
 	}
 	return false
@@ -596,10 +596,6 @@ func (v *viewer) structural(step *domain.Step, r *domain.Record) string {
 	case domain.Adopt:
 		if len(r.Late) == 0 {
 			return v.say("没有迟到的步骤", "There is no late step.")
-		}
-	case domain.UnmergeChild:
-		if len(r.Children) == 0 {
-			return v.say("没有归并的事项", "Nothing was merged.")
 		}
 	case domain.LiftCard:
 		if r.HighestCard() == "" {
