@@ -93,6 +93,10 @@ func fileError(err error) error {
 	if errors.As(err, &file) {
 		return &InputError{Fields: []FieldError{{Path: "file", Code: file.Code, Message: file.Message}}}
 	}
+	var mapping *sheet.MappingError
+	if errors.As(err, &mapping) {
+		return &InputError{Fields: []FieldError{{Path: "columns", Code: "bad_mapping", Message: mapping.Message}}}
+	}
 	return err
 }
 
@@ -197,12 +201,8 @@ func (b *Box) dryRun(c Caller, j *importJob) error {
 	step, _ := createStep(def, stepImport)
 	now, _ := b.clock.Now()
 	conv, err := sheet.NewConverter(j.table, j.fields, j.mapping, p.findOrganisation, time.UnixMilli(now))
-	var mapping *sheet.MappingError
-	if errors.As(err, &mapping) {
-		return &InputError{Fields: []FieldError{{Path: "columns", Code: "bad_mapping", Message: mapping.Message}}}
-	}
 	if err != nil {
-		return err
+		return fileError(err)
 	}
 	j.rows, j.numbers, j.view.Errors, j.view.ErrorCount = nil, nil, []api.ImportError{}, 0
 	for row, err := range conv.Records() {
