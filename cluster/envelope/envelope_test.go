@@ -305,6 +305,18 @@ func TestNewerStops(t *testing.T) {
 	}
 }
 
+// TestNewerKeyFrameWithMoreKeys: what this release does not know yet is not
+// mistaken for damage.
+func TestNewerKeyFrameWithMoreKeys(t *testing.T) {
+	b, err := Marshal(map[int]any{1: Format + 1, 2: "another shape", 9: []byte("more")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := DecodeKeyFrame(b); !errors.Is(err, ErrNewer) {
+		t.Fatal(err)
+	}
+}
+
 func TestKeyFrameRefuses(t *testing.T) {
 	for name, change := range map[string]func(*KeyFrame){
 		"no format": func(f *KeyFrame) { f.Format = 0 }, "no record": func(f *KeyFrame) { f.Record = RecordID{} },

@@ -52,12 +52,18 @@ func EncodeKeyFrame(f *KeyFrame) ([]byte, error) {
 // DecodeKeyFrame reads what EncodeKeyFrame wrote. A frame of a newer
 // format fails with ErrNewer.
 func DecodeKeyFrame(b []byte) (*KeyFrame, error) {
+	var newer struct {
+		Format uint16 `cbor:"1,keyasint"`
+	}
+	if err := looseMode.Unmarshal(b, &newer); err != nil {
+		return nil, fmt.Errorf("envelope: key frame: %w", err)
+	}
+	if newer.Format > Format {
+		return nil, fmt.Errorf("%w (key frame of format %d)", ErrNewer, newer.Format)
+	}
 	var f KeyFrame
 	if err := Unmarshal(b, &f); err != nil {
 		return nil, fmt.Errorf("envelope: key frame: %w", err)
-	}
-	if f.Format > Format {
-		return nil, ErrNewer
 	}
 	if err := f.check(); err != nil {
 		return nil, err

@@ -1,13 +1,14 @@
 package journal
 
 import (
-	"errors"
 	"os"
+
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 )
 
 // FS is what the journal needs of a file system; tests put faults into it.
 type FS interface {
-	MkdirAll(dir string) error
+	MkdirAll(dir string) error            // durable: the parents of what is new are synced
 	ReadDir(dir string) ([]string, error) // names, sorted
 	Create(path string) (File, error)     // empty, for writing and reading
 	Open(path string) (File, error)       // for reading and writing in place
@@ -30,9 +31,10 @@ var OS FS = osFS{}
 
 type osFS struct{}
 
-func (osFS) MkdirAll(dir string) error    { return os.MkdirAll(dir, 0o700) }
+func (osFS) MkdirAll(dir string) error    { return disk.MkdirAll(dir) }
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 func (osFS) Remove(path string) error     { return os.Remove(path) }
+func (osFS) SyncDir(dir string) error     { return disk.SyncDir(dir) }
 
 func (osFS) ReadDir(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
@@ -51,14 +53,6 @@ func (osFS) Create(path string) (File, error) {
 func (osFS) Open(path string) (File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	return osFile{f}, err
-}
-
-func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 type osFile struct{ *os.File }

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/cluster/journal/frame"
@@ -37,7 +38,15 @@ const (
 	// a sync writes data alone.
 	SegmentSize = 64 << 20
 	roomStep    = 4 << 20
+
+	// maxKeyFrame keeps a zeroed frame from filling a sector, which would
+	// read as never written, and lets eraseFrame work sector by sector.
+	maxKeyFrame = 500
 )
+
+// ErrFull means that the disk had no room for the group. Nothing of it was
+// written; the same group may be tried again.
+var ErrFull = errors.New("journal: the disk is full")
 
 // ErrFailed is given after a write or sync failed once: what is on disk is
 // not known, so nothing more is accepted.
@@ -78,6 +87,8 @@ type Replayed struct {
 	Group
 	Signature envelope.Signature
 	At        Position
+	Erasing   int // key frames that are erased but not yet zero throughout
+	keys      []byte
 }
 
 // Options open a journal.
@@ -97,20 +108,26 @@ type Journal struct {
 	o       Options
 	fs      FS
 	mu      sync.Mutex
-	file    File
-	name    string
-	end     int64 // of the last group
-	room    int64 // zeroed up to here
+	place   // where the next group goes; no file before the first
 	next    uint64
 	prev    envelope.Hash
 	failed  error
 	scratch []byte
 }
 
-// Open replays every group after o.From and begins a new segment. Groups
-// of the last segment that the store lacks are copied into the new one and
-// synced before they count: after a failed sync the old file's pages prove
-// nothing.
+// place is the segment that is written.
+type place struct {
+	file File
+	name string
+	end  int64 // of the last group
+	room int64 // zeroed up to here
+}
+
+// Open replays every group after o.From. Groups of the last segment that
+// the store lacks are copied into a new one and synced before they count:
+// after a failed sync the old file's pages prove nothing. Without such
+// groups the next segment begins with the next Append, so that a box on a
+// full disk still opens.
 func Open(o Options, replay func(Replayed) error) (*Journal, error) {
 	j := &Journal{o: o, fs: o.FS, next: 1}
 	if j.fs == nil {
@@ -123,22 +140,23 @@ func Open(o Options, replay func(Replayed) error) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.From.Incarnation == o.Incarnation {
+	if o.From.Seq > 0 && o.From.Incarnation == o.Incarnation {
 		j.next, j.prev = o.From.Seq+1, o.From.Head
+		if !slices.ContainsFunc(segments, o.From.in) {
+			return nil, &DamageError{Segment: o.From.Segment, Reason: fmt.Sprintf("the file with operation %d is missing", o.From.Seq)}
+		}
 	}
 	for i, s := range segments {
 		last := i == len(segments)-1 && s.incarnation == o.Incarnation
 		if err := j.replaySegment(segments, i, last, replay); err != nil {
-			return nil, err
-		}
-	}
-	if j.file == nil {
-		if err := j.begin(j.next); err != nil {
-			return nil, err
+			return nil, errors.Join(err, j.Close())
 		}
 	}
 	return j, nil
 }
+
+// in reports whether p is a place in s.
+func (p Position) in(s segment) bool { return s.incarnation == p.Incarnation && s.name == p.Segment }
 
 func (j *Journal) dir(incarnation uint32) string {
 	return filepath.Join(j.o.Dir, fmt.Sprintf("%010d", incarnation))
@@ -152,7 +170,8 @@ type segment struct {
 	first       uint64
 }
 
-// segments lists all files in order, history included.
+// segments lists all files in order, history included. A crash while a
+// segment moves to history may leave it under both names.
 func (j *Journal) segments() ([]segment, error) { return list(j.fs, j.o.History, j.o.Dir) }
 
 func list(files FS, dirs ...string) ([]segment, error) {
@@ -183,17 +202,14 @@ func list(files FS, dirs ...string) ([]segment, error) {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b segment) int {
-		if a.incarnation != b.incarnation {
-			return int(a.incarnation) - int(b.incarnation)
-		}
-		if a.first < b.first {
-			return -1
-		}
-		return 1
+	slices.SortStableFunc(out, func(a, b segment) int {
+		return cmp.Or(cmp.Compare(a.incarnation, b.incarnation), cmp.Compare(a.first, b.first))
 	})
-	return out, nil
+	return slices.CompactFunc(out, func(a, b segment) bool { return a.incarnation == b.incarnation && a.first == b.first }), nil
 }
+
+// endless is the limit of an incarnation's last segment.
+const endless = ^uint64(0)
 
 // limit is the sequence at which a segment ends for readers: where the
 // next of its incarnation begins.
@@ -201,13 +217,13 @@ func limit(segments []segment, i int) uint64 {
 	if i+1 < len(segments) && segments[i+1].incarnation == segments[i].incarnation {
 		return segments[i+1].first
 	}
-	return ^uint64(0)
+	return endless
 }
 
 func (j *Journal) replaySegment(segments []segment, i int, last bool, replay func(Replayed) error) error {
 	s, from := segments[i], j.o.From
 	end := limit(segments, i)
-	if s.incarnation < from.Incarnation || s.incarnation == from.Incarnation && end <= from.Seq+1 && !last {
+	if s.incarnation < from.Incarnation || s.incarnation == from.Incarnation && end <= from.Seq+1 {
 		return nil // the store has all of it
 	}
 	r, err := openReader(j.fs, s, j.o.Origin)
@@ -215,38 +231,27 @@ func (j *Journal) replaySegment(segments []segment, i int, last bool, replay fun
 		return err
 	}
 	defer r.file.Close()
-	if s.incarnation == from.Incarnation && s.name == from.Segment {
-		r.offset = from.Offset
-		r.next = from.Seq + 1
+	if from.in(s) {
+		if err := r.seek(from); err != nil {
+			return err
+		}
 	}
 	var tail []Replayed
-	for {
-		g, err := r.read()
-		if errors.Is(err, errEnd) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if g.First >= end {
-			break // copied into the next segment
-		}
-		if s.incarnation == from.Incarnation && g.Head.Seq <= from.Seq {
-			continue
-		}
-		if last {
+	err = r.each(end, func(g Replayed) error {
+		switch {
+		case s.incarnation == from.Incarnation && g.Head.Seq <= from.Seq:
+			return nil
+		case last:
 			tail = append(tail, g)
-			continue
-		}
-		if err := replay(g); err != nil {
-			return err
+			return nil
 		}
 		j.advance(g)
+		return replay(g)
+	})
+	if err != nil || len(tail) == 0 {
+		return err
 	}
-	if !last {
-		return nil
-	}
-	return j.renew(s, tail, replay)
+	return j.copyTail(tail, replay)
 }
 
 func (j *Journal) advance(g Replayed) {
@@ -255,92 +260,68 @@ func (j *Journal) advance(g Replayed) {
 	}
 }
 
-// renew begins a new segment after an unfinished or unsure tail, with the
-// tail's groups in it.
-func (j *Journal) renew(old segment, tail []Replayed, replay func(Replayed) error) error {
-	first := j.next
-	if len(tail) > 0 {
-		first = tail[0].First
-	}
-	if first == old.first && len(tail) == 0 {
-		return j.reuse(old)
-	}
-	if len(tail) == 0 {
-		return j.begin(first)
-	}
-	return j.copyTail(first, tail, replay)
-}
-
-// reuse goes on in a segment that holds its header alone.
-func (j *Journal) reuse(s segment) error {
-	if err := j.fs.Remove(s.path); err != nil {
+// copyTail begins a new segment with the tail's groups in it and hands them
+// on at their new places.
+func (j *Journal) copyTail(tail []Replayed, replay func(Replayed) error) error {
+	if err := j.begin(tail[0].First, tail); err != nil {
 		return err
 	}
-	return j.begin(s.first)
-}
-
-// copyTail writes the tail beside its place and renames it there when it is
-// synced, so that a crash leaves either the old bytes or the copy.
-func (j *Journal) copyTail(first uint64, tail []Replayed, replay func(Replayed) error) error {
-	name := fmt.Sprintf("%020d%s", first, suffix)
-	if err := j.beginAs(first, name+".new"); err != nil {
-		return err
-	}
-	for i := range tail {
-		if err := j.write(tail[i].Group, tail[i].Signature); err != nil {
-			return err
-		}
-	}
-	if err := j.file.Sync(); err != nil {
-		return err
-	}
-	dir := j.dir(j.o.Incarnation)
-	if err := errors.Join(j.fs.Rename(filepath.Join(dir, name+".new"), filepath.Join(dir, name)), j.fs.SyncDir(dir)); err != nil {
-		return err
-	}
-	j.name = name
-	return j.replayTail(tail, replay)
-}
-
-// replayTail hands on groups that now lie in the new segment, at their new
-// places.
-func (j *Journal) replayTail(tail []Replayed, replay func(Replayed) error) error {
 	offset := int64(headerSize)
-	for i := range tail {
-		offset += int64(frameSize(tail[i].Group))
-		tail[i].At.Segment, tail[i].At.Offset = j.name, offset
-		if err := replay(tail[i]); err != nil {
+	for _, g := range tail {
+		offset += int64(frameSize(g.Group))
+		g.At.Segment, g.At.Offset = j.name, offset
+		j.advance(g)
+		if err := replay(g); err != nil {
 			return err
 		}
-		j.advance(tail[i])
 	}
 	return nil
 }
 
-func (j *Journal) begin(first uint64) error {
-	return j.beginAs(first, fmt.Sprintf("%020d%s", first, suffix))
+// begin makes the next segment the one that is written, with groups already
+// signed in it. The file gets its name when it is synced: a crash leaves
+// what stood there before, or all of it. On a full disk nothing changes.
+func (j *Journal) begin(first uint64, groups []Replayed) error {
+	dir, name := j.dir(j.o.Incarnation), fmt.Sprintf("%020d%s", first, suffix)
+	path := filepath.Join(dir, name)
+	f, err := j.fs.Create(path + ".new")
+	if err != nil {
+		return full(err)
+	}
+	old := j.place
+	j.place = place{file: f, name: name, end: headerSize}
+	if err := j.fill(first, groups); err != nil {
+		j.place = old
+		return full(errors.Join(err, f.Close(), j.fs.Remove(path+".new")))
+	}
+	if old.file != nil {
+		err = old.file.Close()
+	}
+	return errors.Join(err, j.fs.Rename(path+".new", path), j.fs.SyncDir(dir))
 }
 
-// beginAs creates a segment file with its header, synced with its folder.
-func (j *Journal) beginAs(first uint64, name string) error {
-	dir := j.dir(j.o.Incarnation)
-	f, err := j.fs.Create(filepath.Join(dir, name))
-	if err != nil {
-		return err
-	}
-	if j.file != nil {
-		if err := j.file.Close(); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	j.file, j.name, j.end, j.room = f, name, headerSize, 0
+// fill writes a new segment's header and groups and syncs them.
+func (j *Journal) fill(first uint64, groups []Replayed) error {
 	if err := j.makeRoom(headerSize); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(segmentHeader(j.o.Origin, j.o.Incarnation, first, j.prev), 0); err != nil {
+	if _, err := j.file.WriteAt(segmentHeader(j.o.Origin, j.o.Incarnation, first, j.prev), 0); err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), j.fs.SyncDir(dir))
+	for _, g := range groups {
+		if err := j.write(g.Group, g.Signature); err != nil {
+			return err
+		}
+	}
+	return j.file.Sync()
+}
+
+// full names a failure to get room, which is not final.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
 }
 
 func segmentHeader(origin envelope.Hash, incarnation uint32, first uint64, prev envelope.Hash) []byte {
@@ -360,14 +341,15 @@ func (j *Journal) makeRoom(need int64) error {
 	step := cmp.Or(j.o.step, roomStep)
 	for j.room < need {
 		if _, err := j.file.WriteAt(make([]byte, step), j.room); err != nil {
-			return err
+			return full(err) // no byte of the group is written yet
 		}
 		j.room += step
 	}
 	return nil
 }
 
-// Append makes a group durable and gives its end. Any failure is final.
+// Append makes a group durable and gives its end. ErrFull leaves the
+// journal as it was; a failed write or sync is final.
 func (j *Journal) Append(g Group) (Position, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -378,15 +360,15 @@ func (j *Journal) Append(g Group) (Position, error) {
 		return Position{}, err
 	}
 	at, err := j.append(g)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrFull) {
 		j.failed = err
 	}
 	return at, err
 }
 
 func (j *Journal) append(g Group) (Position, error) {
-	if j.end > SegmentSize {
-		if err := j.begin(g.First); err != nil {
+	if j.file == nil || j.end > SegmentSize {
+		if err := j.begin(g.First, nil); err != nil {
 			return Position{}, err
 		}
 	}
@@ -410,9 +392,23 @@ func (j *Journal) check(g Group) error {
 		return fmt.Errorf("journal: group of %d bytes", frameSize(g))
 	}
 	for _, b := range slices.Concat(g.Ops, g.KeyFrames) {
-		if len(b) == 0 || frame.ZeroRun(b) {
-			return fmt.Errorf("journal: operation with a run of zeros")
+		if err := Writable(b); err != nil {
+			return err
 		}
+	}
+	for _, f := range g.KeyFrames {
+		if len(f) > maxKeyFrame {
+			return fmt.Errorf("journal: key frame of %d bytes", len(f))
+		}
+	}
+	return nil
+}
+
+// Writable refuses bytes that could be taken for a place that was never
+// written.
+func Writable(b []byte) error {
+	if len(b) == 0 || frame.ZeroRun(b) {
+		return errors.New("journal: a run of zeros cannot be kept")
 	}
 	return nil
 }
@@ -485,11 +481,12 @@ func encode(b []byte, g Group, signature envelope.Signature) []byte {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.failed = ErrFailed
 	if j.file == nil {
 		return nil
 	}
 	err := j.file.Close()
-	j.file, j.failed = nil, ErrFailed
+	j.file = nil
 	return err
 }
 

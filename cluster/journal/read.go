@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,8 +23,6 @@ type reader struct {
 	size   int64
 	offset int64
 	next   uint64
-	prev   envelope.Hash
-	torn   bool
 }
 
 func openReader(files FS, s segment, origin envelope.Hash) (*reader, error) {
@@ -51,10 +50,6 @@ func (r *reader) header() error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if frame.AllZero(b[:n]) {
-		r.size = headerSize // created, never synced: it holds nothing
-		return nil
-	}
 	if n < headerSize || string(b[:8]) != segmentMagic || binary.BigEndian.Uint32(b[headerSize-4:]) != frame.Sum(b[:headerSize-4]) {
 		r.offset = 0
 		return r.damage("segment header")
@@ -64,7 +59,6 @@ func (r *reader) header() error {
 	}
 	origin := envelope.Hash(b[10:43])
 	first := binary.BigEndian.Uint64(b[47:])
-	copy(r.prev[:], b[55:88])
 	if origin != r.origin || binary.BigEndian.Uint32(b[43:]) != r.seg.incarnation || first != r.seg.first {
 		r.offset = 0
 		return r.damage("the segment belongs elsewhere")
@@ -72,171 +66,28 @@ func (r *reader) header() error {
 	return nil
 }
 
-// read gives the next group, errEnd at the end, *DamageError for bytes
-// that were changed.
-func (r *reader) read() (Replayed, error) {
-	if r.offset >= r.size {
-		return Replayed{}, errEnd
-	}
-	h := make([]byte, min(groupHeader, r.size-r.offset))
-	if _, err := r.file.ReadAt(h, r.offset); err != nil && !errors.Is(err, io.EOF) {
-		return Replayed{}, err
-	}
-	if frame.AllZero(h) {
-		return Replayed{}, r.ended()
-	}
-	if len(h) < groupHeader {
-		r.torn = true
-		return Replayed{}, errEnd // the file ends inside the header
-	}
-	if string(h[:4]) != groupMagic || binary.BigEndian.Uint32(h[40:]) != frame.Sum(h[:40]) {
-		return Replayed{}, r.badHeader(h)
-	}
-	total := int64(binary.BigEndian.Uint32(h[8:]))
-	if total < groupHeader+int64(trailerSize) || total > maxGroupBytes {
-		return Replayed{}, r.damage("group length %d", total)
-	}
-	b := make([]byte, min(total, r.size-r.offset))
-	if _, err := r.file.ReadAt(b, r.offset); err != nil && !errors.Is(err, io.EOF) {
-		return Replayed{}, err
-	}
-	g, err := r.decode(b, total)
-	if err != nil {
-		return Replayed{}, err
-	}
-	r.offset += total
-	r.next = g.Head.Seq + 1
-	g.At = Position{Incarnation: r.seg.incarnation, Segment: r.seg.name, Offset: r.offset, Seq: g.Head.Seq, Head: g.Head.Hash}
-	return g, nil
-}
-
-// badHeader: a header that crosses into an unwritten sector is unfinished.
-func (r *reader) badHeader(h []byte) error {
-	if frame.Unfinished(h, r.offset, false) {
-		r.torn = true
-		return r.ended()
-	}
-	return r.damage("group header")
-}
-
-// ended checks that nothing but zeros follows, up to where an unfinished
-// group may reach: a zeroed header before written groups is damage.
-func (r *reader) ended() error {
-	if r.torn {
-		return errEnd
-	}
-	b := make([]byte, 64<<10)
-	for at := r.offset; at < r.size; {
-		n, err := r.file.ReadAt(b[:min(int64(len(b)), r.size-at)], at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if i := nonZero(b[:n]); i >= 0 {
-			return r.afterGap(at + int64(i))
-		}
-		if n == 0 {
-			break
-		}
-		at += int64(n)
-	}
-	return errEnd
-}
-
-// afterGap: bytes follow zeros. Sectors may reach the disk in any order, so
-// a first group sector that is missing whole means an unfinished group;
-// zeros that end inside a sector cannot come from a crash.
-func (r *reader) afterGap(at int64) error {
-	first := r.offset + frame.Sector - r.offset%frame.Sector
-	if at >= first {
-		r.torn = true
-		return errEnd
-	}
-	return r.damage("zeros before written bytes")
-}
-
-func nonZero(b []byte) int {
-	for i, v := range b {
-		if v != 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-func (r *reader) decode(b []byte, total int64) (Replayed, error) {
-	cut := int64(len(b)) < total
-	bad := func(format string, args ...any) (Replayed, error) {
-		if frame.Unfinished(b, r.offset, cut) {
-			r.torn = true
-			return Replayed{}, errEnd
-		}
-		return Replayed{}, r.damage(format, args...)
-	}
-	if cut {
-		return bad("cut")
-	}
-	opsLen, keysLen := int64(binary.BigEndian.Uint32(b[32:])), int64(binary.BigEndian.Uint32(b[36:]))
-	if groupHeader+opsLen+keysLen+int64(trailerSize) != total {
-		return bad("lengths")
-	}
-	ops, keys := b[groupHeader:groupHeader+opsLen], b[groupHeader+opsLen:groupHeader+opsLen+keysLen]
-	tail := b[total-int64(trailerSize):]
-	head, sum, mark := tail[:headSize], tail[headSize:headSize+4], tail[headSize+4:]
-	if string(mark) != string(frame.EndMark[:]) || binary.BigEndian.Uint32(sum) != frame.Sum(b[:groupHeader], ops, head) {
-		return bad("group checksum")
-	}
-	g := Replayed{Group: Group{First: binary.BigEndian.Uint64(b[16:]), Head: envelope.Head{Origin: r.origin,
-		Incarnation: r.seg.incarnation, Seq: binary.BigEndian.Uint64(b[24:]), Hash: envelope.Hash(head[:33])}}, Signature: envelope.Signature(head[33:])}
-	for len(ops) > 0 {
-		n := binary.BigEndian.Uint32(ops)
-		g.Ops = append(g.Ops, ops[4:4+n])
-		ops = ops[4+n:]
-	}
-	for len(keys) > 0 {
-		n := binary.BigEndian.Uint32(keys)
-		if int64(n)+8 > int64(len(keys)) || binary.BigEndian.Uint32(keys[4:]) != frame.Sum(keys[8:8+n]) {
-			return bad("key frame checksum")
-		}
-		if f := keys[8 : 8+n]; !frame.AllZero(f) {
-			g.KeyFrames = append(g.KeyFrames, f)
-		}
-		keys = keys[8+n:]
-	}
-	if g.First != r.next || len(g.Ops) != int(binary.BigEndian.Uint32(b[12:])) || g.Head.Seq != g.First+uint64(len(g.Ops))-1 {
-		return bad("group %d does not follow %d", g.First, r.next-1)
-	}
-	return g, nil
-}
-
-// Range reads every group of a box in order, history first, without
-// opening the journal for writing. visit may stop with an error.
-func Range(files FS, dir, history string, origin envelope.Hash, visit func(Replayed) error) error {
-	if files == nil {
-		files = OS
-	}
-	segments, err := list(files, history, dir)
-	if err != nil {
+// seek goes to where the store stands. What it stands on must be there:
+// nothing before it may be taken for a tail.
+func (r *reader) seek(p Position) error {
+	tail := make([]byte, trailerSize)
+	if _, err := r.file.ReadAt(tail, p.Offset-int64(trailerSize)); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	for i, s := range segments {
-		if err := rangeSegment(files, segments, i, s, origin, visit); err != nil {
-			return err
-		}
+	r.offset, r.next = p.Offset, p.Seq+1
+	if envelope.Hash(tail[:len(p.Head)]) != p.Head || string(tail[headSize+4:]) != string(frame.EndMark[:]) {
+		return r.damage("the group that the store has last is not there")
 	}
 	return nil
 }
 
-func rangeSegment(files FS, segments []segment, i int, s segment, origin envelope.Hash, visit func(Replayed) error) error {
-	r, err := openReader(files, s, origin)
-	if err != nil {
-		return err
-	}
-	defer r.file.Close()
-	end, follows := limit(segments, i), i+1 < len(segments) && segments[i+1].incarnation == s.incarnation
+// each visits groups up to, but without, the sequence at which the next
+// segment of the incarnation begins. What that one does not repeat must be
+// here.
+func (r *reader) each(end uint64, visit func(Replayed) error) error {
 	for r.next < end {
 		g, err := r.read()
 		if errors.Is(err, errEnd) {
-			if follows {
+			if end != endless {
 				return r.damage("operations %d to %d are missing", r.next, end-1)
 			}
 			return nil
@@ -251,8 +102,228 @@ func rangeSegment(files FS, segments []segment, i int, s segment, origin envelop
 	return nil
 }
 
+// read gives the next group, errEnd at the end, *DamageError for bytes
+// that were changed.
+func (r *reader) read() (Replayed, error) {
+	rest := r.size - r.offset
+	if rest <= 0 {
+		return Replayed{}, errEnd
+	}
+	h, err := r.bytes(min(groupHeader, rest))
+	if err != nil {
+		return Replayed{}, err
+	}
+	if frame.AllZero(h) {
+		return Replayed{}, r.empty()
+	}
+	if len(h) < groupHeader {
+		return Replayed{}, errEnd // the file ends inside the header
+	}
+	if string(h[:4]) != groupMagic || binary.BigEndian.Uint32(h[40:]) != frame.Sum(h[:40]) {
+		if frame.ZeroSector(h, r.offset) {
+			return Replayed{}, r.unfinished(groupHeader)
+		}
+		return Replayed{}, r.damage("group header")
+	}
+	if v := binary.BigEndian.Uint16(h[4:]); v > version {
+		return Replayed{}, fmt.Errorf("%w: journal group version %d", envelope.ErrNewer, v)
+	}
+	total := int64(binary.BigEndian.Uint32(h[8:]))
+	if total < groupHeader+int64(trailerSize) || total > maxGroupBytes {
+		return Replayed{}, r.damage("group length %d", total)
+	}
+	b, err := r.bytes(min(total, rest))
+	if err != nil {
+		return Replayed{}, err
+	}
+	g, err := r.group(b, total)
+	if err != nil {
+		return Replayed{}, err
+	}
+	r.offset += total
+	r.next = g.Head.Seq + 1
+	g.At = Position{Incarnation: r.seg.incarnation, Segment: r.seg.name, Offset: r.offset, Seq: g.Head.Seq, Head: g.Head.Hash}
+	return g, nil
+}
+
+// bytes reads n bytes from here; what the file no longer has is zero.
+func (r *reader) bytes(n int64) ([]byte, error) {
+	b := make([]byte, n)
+	if _, err := r.file.ReadAt(b, r.offset); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b, nil
+}
+
+// empty judges a place where a group's header would be and zeros are.
+// Sectors may reach the disk in any order, so bytes behind a sector that is
+// missing whole are an unfinished group; zeros that end inside a sector
+// cannot come from a crash.
+func (r *reader) empty() error {
+	b, err := r.bytes(min(int64(frame.Sector-r.offset%frame.Sector), r.size-r.offset))
+	if err != nil {
+		return err
+	}
+	if !frame.AllZero(b) {
+		return r.damage("zeros before written bytes")
+	}
+	return r.unfinished(int64(len(b)))
+}
+
+// unfinished ends the segment at a group that was never written whole. The
+// next group is written only when this one is synced, so a whole group from
+// skip bytes on means that what is missing here was there once.
+func (r *reader) unfinished(skip int64) error {
+	b, err := r.bytes(r.size - r.offset)
+	if err != nil {
+		return err
+	}
+	b = b[min(skip, int64(len(b))):]
+	for {
+		i := bytes.Index(b, []byte(groupMagic))
+		if i < 0 {
+			return errEnd
+		}
+		if b = b[i:]; whole(b) {
+			return r.damage("a group is missing before others")
+		}
+		b = b[len(groupMagic):]
+	}
+}
+
+// whole reports whether b begins with a finished group.
+func whole(b []byte) bool {
+	if len(b) < groupHeader || binary.BigEndian.Uint32(b[40:]) != frame.Sum(b[:40]) {
+		return false
+	}
+	total := int64(binary.BigEndian.Uint32(b[8:]))
+	if total > int64(len(b)) {
+		return false
+	}
+	_, reason := parse(b[:total])
+	return reason == ""
+}
+
+// group decodes b, which should be total bytes.
+func (r *reader) group(b []byte, total int64) (Replayed, error) {
+	cut := int64(len(b)) < total
+	g, reason := parse(b)
+	if cut || reason != "" {
+		if frame.Unfinished(b, r.offset, cut) {
+			return Replayed{}, r.unfinished(total)
+		}
+		return Replayed{}, r.damage("%s", reason)
+	}
+	if g.First != r.next || g.Head.Seq != g.First+uint64(len(g.Ops))-1 {
+		return Replayed{}, r.damage("group %d does not follow %d", g.First, r.next-1)
+	}
+	g.Head.Origin, g.Head.Incarnation = r.origin, r.seg.incarnation
+	return g, nil
+}
+
+// parse decodes a whole group, header included, and trusts no length in it.
+// A reason is given for what is not one.
+func parse(b []byte) (g Replayed, reason string) {
+	total := int64(len(b))
+	if total < groupHeader+int64(trailerSize) {
+		return g, "cut"
+	}
+	opsLen, keysLen := int64(binary.BigEndian.Uint32(b[32:])), int64(binary.BigEndian.Uint32(b[36:]))
+	if groupHeader+opsLen+keysLen+int64(trailerSize) != total {
+		return g, "lengths"
+	}
+	ops, keys := b[groupHeader:groupHeader+opsLen], b[groupHeader+opsLen:groupHeader+opsLen+keysLen]
+	tail := b[total-int64(trailerSize):]
+	head, sum, mark := tail[:headSize], tail[headSize:headSize+4], tail[headSize+4:]
+	if string(mark) != string(frame.EndMark[:]) || binary.BigEndian.Uint32(sum) != frame.Sum(b[:groupHeader], ops, head) {
+		return g, "group checksum"
+	}
+	g.First, g.Head.Seq = binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])
+	g.Head.Hash, g.Signature = envelope.Hash(head[:len(envelope.Hash{})]), envelope.Signature(head[len(envelope.Hash{}):])
+	for len(ops) > 0 {
+		if len(ops) < 4 || uint64(binary.BigEndian.Uint32(ops)) > uint64(len(ops)-4) {
+			return g, "operation length"
+		}
+		n := binary.BigEndian.Uint32(ops)
+		g.Ops = append(g.Ops, ops[4:4+n])
+		ops = ops[4+n:]
+	}
+	if len(g.Ops) == 0 || uint32(len(g.Ops)) != binary.BigEndian.Uint32(b[12:]) {
+		return g, "number of operations"
+	}
+	g.keys = keys
+	return g, eachKeyFrame(keys, func(_ int, f keyFrame) string {
+		switch {
+		case f.erased():
+			if !f.gone() {
+				g.Erasing++
+			}
+		case f.sum != frame.Sum(f.raw):
+			return "key frame checksum"
+		default:
+			g.KeyFrames = append(g.KeyFrames, f.raw)
+		}
+		return ""
+	})
+}
+
+// keyFrame is a frame as it lies in a group.
+type keyFrame struct {
+	sum uint32
+	raw []byte
+}
+
+// erased: either half of an erasure decides, so that a crash between them
+// leaves no damage.
+func (f keyFrame) erased() bool { return f.sum == zeroSum(len(f.raw)) || frame.AllZero(f.raw) }
+
+// gone: both halves are on disk.
+func (f keyFrame) gone() bool { return f.sum == zeroSum(len(f.raw)) && frame.AllZero(f.raw) }
+
+func zeroSum(n int) uint32 { return frame.Sum(make([]byte, n)) }
+
+// eachKeyFrame visits the frames of a group with their place in it, until
+// there is a reason to stop.
+func eachKeyFrame(keys []byte, visit func(at int, f keyFrame) (reason string)) string {
+	for at := 0; at < len(keys); {
+		rest := keys[at:]
+		if len(rest) < 8 || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-8) {
+			return "key frame length"
+		}
+		f := keyFrame{sum: binary.BigEndian.Uint32(rest[4:]), raw: rest[8 : 8+binary.BigEndian.Uint32(rest)]}
+		if reason := visit(at, f); reason != "" {
+			return reason
+		}
+		at += 8 + len(f.raw)
+	}
+	return ""
+}
+
+// Range reads every group of a box in order, history first, without
+// opening the journal for writing. visit may stop with an error.
+func Range(files FS, dir, history string, origin envelope.Hash, visit func(Replayed) error) error {
+	if files == nil {
+		files = OS
+	}
+	segments, err := list(files, history, dir)
+	if err != nil {
+		return err
+	}
+	for i, s := range segments {
+		r, err := openReader(files, s, origin)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(r.each(limit(segments, i), visit), r.file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ZeroKeyFrames overwrites every key frame that match names, in place, in
-// all segments, and syncs them. It returns how many there were.
+// all segments, and syncs them. It finishes what an earlier call left half
+// done. It returns how many frames it erased.
 func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match func(raw []byte) bool) (int, error) {
 	if files == nil {
 		files = OS
@@ -262,8 +333,8 @@ func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match fu
 		return 0, err
 	}
 	total := 0
-	for _, s := range segments {
-		n, err := zeroSegment(files, s, origin, match)
+	for i, s := range segments {
+		n, err := zeroSegment(files, s, limit(segments, i), origin, match)
 		if total += n; err != nil {
 			return total, err
 		}
@@ -271,58 +342,56 @@ func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match fu
 	return total, nil
 }
 
-func zeroSegment(files FS, s segment, origin envelope.Hash, match func([]byte) bool) (int, error) {
+func zeroSegment(files FS, s segment, end uint64, origin envelope.Hash, match func([]byte) bool) (_ int, err error) {
 	r, err := openReader(files, s, origin)
 	if err != nil {
 		return 0, err
 	}
-	defer r.file.Close()
-	zeroed := 0
-	for {
-		start := r.offset
-		g, err := r.read()
-		if errors.Is(err, errEnd) {
-			break
-		}
-		if err != nil {
-			return zeroed, err
-		}
-		n, err := zeroGroup(r.file, start, g, match)
-		if zeroed += n; err != nil {
-			return zeroed, err
-		}
+	defer func() { err = errors.Join(err, r.file.Close()) }()
+	var first, second []patch
+	err = r.each(end, func(g Replayed) error {
+		a, b := r.erasures(g, match)
+		first, second = append(first, a...), append(second, b...)
+		return nil
+	})
+	if err != nil || len(first) == 0 {
+		return 0, err
 	}
-	if zeroed == 0 {
-		return 0, nil
-	}
-	return zeroed, r.file.Sync()
+	return len(first), errors.Join(apply(r.file, first), apply(r.file, second))
 }
 
-func zeroGroup(f File, start int64, g Replayed, match func([]byte) bool) (int, error) {
-	at := start + groupHeader
-	for _, op := range g.Ops {
-		at += 4 + int64(len(op))
+// patch is bytes for a place of a file.
+type patch struct {
+	at int64
+	b  []byte
+}
+
+func apply(f File, patches []patch) error {
+	for _, p := range patches {
+		if _, err := f.WriteAt(p.b, p.at); err != nil {
+			return err
+		}
 	}
-	end := g.At.Offset - int64(trailerSize)
-	zeroed := 0
-	for at < end {
-		var h [8]byte
-		if _, err := f.ReadAt(h[:], at); err != nil {
-			return zeroed, err
+	return f.Sync()
+}
+
+// erasures gives the two writes that erase each matching frame of a group,
+// with a sync between them. The first is one that a sector takes whole: the
+// checksum of zeros, or, where that crosses a sector, the zeros themselves,
+// which then do not. After it the frame counts as erased.
+func (r *reader) erasures(g Replayed, match func([]byte) bool) (first, second []patch) {
+	begin := g.At.Offset - int64(trailerSize) - int64(len(g.keys))
+	eachKeyFrame(g.keys, func(at int, f keyFrame) string {
+		if f.gone() || !f.erased() && !match(f.raw) {
+			return ""
 		}
-		raw := make([]byte, binary.BigEndian.Uint32(h[:]))
-		if _, err := f.ReadAt(raw, at+8); err != nil {
-			return zeroed, err
+		sum := patch{begin + int64(at) + 4, binary.BigEndian.AppendUint32(nil, zeroSum(len(f.raw)))}
+		zeros := patch{sum.at + 4, make([]byte, len(f.raw))}
+		if sum.at/frame.Sector != (sum.at+3)/frame.Sector {
+			sum, zeros = zeros, sum
 		}
-		if !frame.AllZero(raw) && match(raw) {
-			gone := make([]byte, len(raw))
-			binary.BigEndian.PutUint32(h[4:], frame.Sum(gone))
-			if _, err := f.WriteAt(append(h[:], gone...), at); err != nil {
-				return zeroed, err
-			}
-			zeroed++
-		}
-		at += 8 + int64(len(raw))
-	}
-	return zeroed, nil
+		first, second = append(first, sum), append(second, zeros)
+		return ""
+	})
+	return first, second
 }

@@ -35,18 +35,23 @@ func AllZero(b []byte) bool {
 
 // Unfinished reports whether bytes that should be one group, beginning at
 // offset of their file, were provably never written whole: they end before
-// the group does (cut), or at least one sector of the group reads as zeros
-// to its end or to the group's end. A flipped byte leaves no zero sector
-// behind and is damage; groups never contain a whole sector of zeros, see
-// ZeroRun.
+// the group does (cut), their end mark is zero, or ZeroSector. Only the last
+// group of a file can be unfinished; the caller sees to that.
 func Unfinished(group []byte, offset int64, cut bool) bool {
 	if cut || len(group) >= len(EndMark) && AllZero(group[len(group)-len(EndMark):]) {
 		return true // a write that stopped short leaves zeros to the end
 	}
-	for at := 0; at < len(group); {
+	return ZeroSector(group, offset)
+}
+
+// ZeroSector reports whether a sector of b, which begins at offset of its
+// file, reads as zeros as far as b reaches. A flipped byte leaves none
+// behind; groups never contain one, see ZeroRun.
+func ZeroSector(b []byte, offset int64) bool {
+	for at := 0; at < len(b); {
 		end := at + Sector - int((offset+int64(at))%Sector)
-		end = min(end, len(group))
-		if AllZero(group[at:end]) {
+		end = min(end, len(b))
+		if AllZero(b[at:end]) {
 			return true
 		}
 		at = end
