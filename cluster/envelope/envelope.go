@@ -25,6 +25,7 @@ type Algorithm = byte
 const (
 	SHA256            Algorithm = 1 // Hash
 	Ed25519           Algorithm = 1 // Signature
+	HMACSHA256        Algorithm = 1 // Request
 	XChaCha20Poly1305 Algorithm = 1 // seals and symmetric wraps
 	X25519Sealed      Algorithm = 2 // wraps to an organisation's public key
 )

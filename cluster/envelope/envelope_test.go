@@ -27,7 +27,7 @@ func sample() *Operation {
 		Deps:  []OpID{{Origin: Sum([]byte("other")), Incarnation: 1, Seq: 1}},
 		Step:  "accept", Definition: DefinitionRef{ID: "event", Version: 1, Hash: Sum([]byte("definition"))},
 		Actor: Actor{User: RecordID{5}, Organisation: "330681109", Role: "duty_officer"}, Policy: 11,
-		Request: &Request{Key: "b0a1", MAC: bytes.Repeat([]byte{7}, 32), N: 1, M: 2},
+		Request: &Request{Key: "b0a1", MAC: append([]byte{HMACSHA256}, bytes.Repeat([]byte{7}, 32)...), N: 1, M: 2},
 		At:      1_790_000_000_123, Time: TimeSynced,
 		Open: map[string]any{"type": "02", "people_count": int64(3), "important": true, "phone": nil, "kinds": []string{"a", "b"},
 			"point/lng": int64(120_236_000), "_reason": "typo", "negative": int64(-5), "words": "枫桥"},

@@ -27,6 +27,7 @@ const (
 	MaxSealed     = 64 << 10
 	MaxDeps       = 64
 	maxIdentifier = 64
+	macSize       = 1 + 32
 )
 
 // Class tells how an operation commutes (DESIGN: custody).
@@ -64,8 +65,9 @@ type Actor struct {
 	Role         string
 }
 
-// Request ties the operations of one API request together. MAC is an HMAC
-// of the request body under a key that stays on the box. N of M counts
+// Request ties the operations of one API request together. MAC is an
+// algorithm number and the HMAC of the request body under a key that stays
+// on the box. N of M counts
 // within the request; its atomicity holds in the journal group only.
 type Request struct {
 	_   struct{} `cbor:",toarray"`
@@ -280,7 +282,7 @@ func (o *Operation) checkRequest() error {
 	if r == nil {
 		return nil
 	}
-	if r.Key == "" || len(r.Key) > maxIdentifier*4 || len(r.MAC) != 32 || r.N == 0 || r.N > r.M {
+	if r.Key == "" || len(r.Key) > maxIdentifier*4 || len(r.MAC) != macSize || r.N == 0 || r.N > r.M {
 		return fmt.Errorf("envelope: malformed request reference")
 	}
 	return nil

@@ -235,7 +235,8 @@ func Match(key Key, kind, value string) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// MAC authenticates a request body for the idempotency index.
+// MAC authenticates a request body for the idempotency index: an algorithm
+// number and HMAC-SHA-256 over the parts, each behind its length.
 func MAC(key Key, data ...[]byte) []byte {
 	m := hmac.New(sha256.New, key[:])
 	for _, d := range data {
@@ -244,7 +245,7 @@ func MAC(key Key, data ...[]byte) []byte {
 		m.Write(n[:])
 		m.Write(d)
 	}
-	return m.Sum(nil)
+	return m.Sum([]byte{envelope.HMACSHA256})
 }
 
 // Derive gives a sub-key for a named purpose.
