@@ -58,33 +58,8 @@ func New(o Options) (*Node, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{Box: box, handler: server.Handler(), index: index, stop: stop}
-	woken := make(chan struct{}, 1)
-	n.work.Go(func() { index.Follow(ctx, source{box}, woken) })
-	n.work.Go(func() { wake(ctx, box, woken) })
+	n.work.Go(func() { index.Follow(ctx, source{box}) })
 	return n, nil
-}
-
-// wake tells the index of changes at once, instead of at its next look.
-func wake(ctx context.Context, box *service.Box, woken chan<- struct{}) {
-	for ctx.Err() == nil {
-		events, cancel := box.Subscribe()
-		for open := true; open; {
-			select {
-			case _, open = <-events:
-				select {
-				case woken <- struct{}{}:
-				default:
-				}
-			case <-ctx.Done():
-				open = false
-			}
-		}
-		cancel()
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
 }
 
 // Handler answers HTTP.
@@ -138,6 +113,7 @@ func (s source) Generation() (string, error) { return s.box.Generation() }
 func (s source) Head() (uint64, error)       { return s.box.Head() }
 
 func (s source) Changes(ctx context.Context, after uint64, limit int) ([]search.Document, uint64, error) {
+	s.box.Quiet(ctx) // people first
 	texts, last, err := s.box.SearchChanges(ctx, after, limit)
 	docs := make([]search.Document, len(texts))
 	for i, t := range texts {

@@ -177,9 +177,10 @@ func (x *Index) Status() Status {
 	return s
 }
 
-// Follow indexes changes until ctx ends. A source of another generation is
-// indexed from the start.
-func (x *Index) Follow(ctx context.Context, src Source, woken <-chan struct{}) {
+// Follow indexes changes until ctx ends, looking twice a second: many small
+// batches would cost more in merging than the records themselves. A source
+// of another generation is indexed from the start.
+func (x *Index) Follow(ctx context.Context, src Source) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -190,7 +191,6 @@ func (x *Index) Follow(ctx context.Context, src Source, woken <-chan struct{}) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-woken:
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,16 @@ func serveCommand() *cobra.Command {
 	return c
 }
 
+// Memory is traded for processor time up to a limit: a collection walks the
+// same live data whether much or little was allocated since.
+const (
+	gcPercent   = 300
+	memoryLimit = 300 << 20
+)
+
 func open(dir, level string, demo bool) (*node.Node, error) {
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	return node.New(node.Options{Dir: dir, Log: logger(level), UI: ui.FS(), Version: version, Demo: demo})
 }
 

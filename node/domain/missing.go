@@ -1,21 +1,16 @@
 package domain
 
-import "github.com/fengqiao/fengqiao/cluster/envelope"
+import (
+	"maps"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+)
 
 // Missing lists what stands between a record and a step: required values
 // and conditions not met, after the operation's values are set. op is nil
 // when nothing was entered yet.
 func Missing(def *Definition, step *Step, r *Record, op *envelope.Operation) []Failed {
-	probe := r.Clone()
-	if op != nil {
-		var entry Entry
-		setFields(probe, op, &entry)
-	}
-	for _, s := range step.Fields {
-		if s.Value != "" {
-			probe.Open = put(probe.Open, s.Key, s.constant(def))
-		}
-	}
+	probe := probeOf(def, step, r, op)
 	var failed []Failed
 	need := func(key string, title Text) {
 		if !hasUnder(probe, key) {
@@ -49,4 +44,25 @@ func topField(def *Definition, key string) (*Field, bool) {
 		}
 	}
 	return nil, false
+}
+
+// probeOf is the record with the operation's values and the step's own
+// constants. Only what they touch is copied: pages ask this of every step.
+func probeOf(def *Definition, step *Step, r *Record, op *envelope.Operation) *Record {
+	probe := *r
+	if op != nil {
+		probe = *r.Clone()
+		var entry Entry
+		setFields(&probe, op, &entry)
+	}
+	for _, f := range step.Fields {
+		if f.Value == "" {
+			continue
+		}
+		if op == nil {
+			probe.Open = maps.Clone(probe.Open)
+		}
+		probe.Open = put(probe.Open, f.Key, f.constant(def))
+	}
+	return &probe
 }

@@ -55,6 +55,17 @@ type organisation struct {
 	DataKey  seal.Key `json:"data_key"`
 	Private  []byte   `json:"private"` // X25519
 	MatchKey seal.Key `json:"match_key"`
+
+	private *ecdh.PrivateKey // of Private: deriving its public half costs as much as an exchange
+}
+
+func (o *organisation) derive() (err error) {
+	o.private, err = ecdh.X25519().NewPrivateKey(o.Private)
+	return err
+}
+
+func (o *organisation) keys() OrganisationKeys {
+	return OrganisationKeys{Code: o.Code, Version: o.Version, Data: o.DataKey, Match: o.MatchKey, Private: o.private}
 }
 
 // Identity is a loaded box.
@@ -93,8 +104,7 @@ func Create(dir string) (*Identity, error) {
 	id := &Identity{dir: dir, f: file{Format: format, Seed: private.Seed(), BoxKey: seal.NewKey(),
 		Incarnation: 1, Instance: rand.Text(), Generation: 1}}
 	rand.Read(id.f.Cluster[:])
-	id.derive()
-	return id, id.save()
+	return id, errors.Join(id.derive(), id.save())
 }
 
 // Load reads the box in dir; ErrNone when there is none.
@@ -113,13 +123,21 @@ func Load(dir string) (*Identity, error) {
 	if id.f.Format != format || len(id.f.Seed) != ed25519.SeedSize || id.f.Incarnation == 0 {
 		return nil, fmt.Errorf("identity: %s is not a box of this release", fileName)
 	}
-	id.derive()
+	if err := id.derive(); err != nil {
+		return nil, fmt.Errorf("identity: %s: %w", fileName, err)
+	}
 	return id, nil
 }
 
-func (id *Identity) derive() {
+func (id *Identity) derive() error {
 	id.sign = ed25519.NewKeyFromSeed(id.f.Seed)
 	id.origin = envelope.Sum(id.PublicKey())
+	for i := range id.f.Organisations {
+		if err := id.f.Organisations[i].derive(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // save writes box.json so that a crash leaves the old or the new file whole.
@@ -208,7 +226,7 @@ func (id *Identity) Settle(code, recipient string) error {
 	id.f.Organisation = code
 	id.f.Recipient = recipient
 	id.f.Organisations = append(id.f.Organisations, organisation{Code: code, Version: 1,
-		DataKey: seal.NewKey(), Private: private.Bytes(), MatchKey: seal.NewKey()})
+		DataKey: seal.NewKey(), Private: private.Bytes(), MatchKey: seal.NewKey(), private: private})
 	return id.save()
 }
 
@@ -224,15 +242,10 @@ func (id *Identity) Keys(code string) (OrganisationKeys, bool) {
 	id.mu.RLock()
 	defer id.mu.RUnlock()
 	var found OrganisationKeys
-	for _, o := range id.f.Organisations {
-		if o.Code != code || o.Version < found.Version {
-			continue
+	for i := range id.f.Organisations {
+		if o := &id.f.Organisations[i]; o.Code == code && o.Version >= found.Version {
+			found = o.keys()
 		}
-		private, err := ecdh.X25519().NewPrivateKey(o.Private)
-		if err != nil {
-			continue
-		}
-		found = OrganisationKeys{Code: code, Version: o.Version, Data: o.DataKey, Match: o.MatchKey, Private: private}
 	}
 	return found, found.Code != ""
 }
@@ -241,10 +254,9 @@ func (id *Identity) Keys(code string) (OrganisationKeys, bool) {
 func (id *Identity) KeysVersion(code string, version uint32) (OrganisationKeys, bool) {
 	id.mu.RLock()
 	defer id.mu.RUnlock()
-	for _, o := range id.f.Organisations {
-		if o.Code == code && o.Version == version {
-			private, err := ecdh.X25519().NewPrivateKey(o.Private)
-			return OrganisationKeys{Code: code, Version: version, Data: o.DataKey, Match: o.MatchKey, Private: private}, err == nil
+	for i := range id.f.Organisations {
+		if o := &id.f.Organisations[i]; o.Code == code && o.Version == version {
+			return o.keys(), true
 		}
 	}
 	return OrganisationKeys{}, false

@@ -68,6 +68,7 @@ type Box struct {
 	started  time.Time
 
 	again    chan refreshing
+	hurried  chan struct{} // the carrier is waited for
 	walls    walls
 	imports  importJobs
 	closing  chan struct{}
@@ -88,7 +89,7 @@ func Init(dir string) error {
 // Open loads a box, carries journal groups that the store does not have
 // yet, and starts its writer.
 func Open(o Options) (*Box, error) {
-	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), closing: make(chan struct{}), carried: make(chan struct{}),
+	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), hurried: make(chan struct{}, 1), closing: make(chan struct{}), carried: make(chan struct{}),
 		keys: &keyring{known: map[envelope.KeyID]seal.ContentKey{}}, hub: newHub(), guard: newGuard()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -181,7 +182,7 @@ func (b *Box) replay() error {
 	}
 	head := envelope.Head{Origin: b.id.Origin(), Incarnation: max(position.Incarnation, 1), Seq: position.Seq, Hash: position.Head}
 	b.overlay = newOverlay(head.Seq)
-	b.writer = &writer{box: b, commands: make(chan *command, 1024), stored: make(chan *group, maxLagGroups), stopped: make(chan struct{}), head: head}
+	b.writer = &writer{box: b, commands: make(chan *command, 1024), stored: make(chan *group, maxLagOps+1), stopped: make(chan struct{}), head: head}
 	var waiting []*group
 	flush := func() error {
 		if len(waiting) == 0 {
@@ -200,7 +201,8 @@ func (b *Box) replay() error {
 			return err
 		}
 		b.overlay.add(g)
-		if waiting = append(waiting, g); len(waiting) < maxLagGroups {
+		waiting = append(waiting, g)
+		if lag, _ := b.overlay.lag(); lag < maxLagOps {
 			return nil
 		}
 		return flush()

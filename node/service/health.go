@@ -21,8 +21,9 @@ type Figures struct {
 // Figures reads the box's own counters; a figure that cannot be read is 0.
 func (b *Box) Figures() Figures {
 	b.overlay.mu.RLock()
-	f := Figures{Operations: b.overlay.last, Lag: b.overlay.last - b.overlay.stored}
+	f := Figures{Operations: b.overlay.last}
 	b.overlay.mu.RUnlock()
+	f.Lag, _ = b.overlay.lag()
 	if n, err := b.store.Records(); err == nil {
 		f.Records = n
 	}
@@ -33,7 +34,7 @@ func (b *Box) Figures() Figures {
 func (b *Box) Readiness() []api.Check {
 	f := b.Figures()
 	out := []api.Check{{Name: "journal", OK: !b.stopping(), Text: fmt.Sprintf("%d operations", f.Operations)},
-		{Name: "store", OK: f.Lag < maxLagGroups*maxGroupOps, Text: fmt.Sprintf("%d records, %d operations behind", f.Records, f.Lag)}}
+		{Name: "store", OK: f.Lag <= maxLagOps+maxGroupOps, Text: fmt.Sprintf("%d records, %d operations behind", f.Records, f.Lag)}}
 	free, err := freeBytes(b.opts.Dir)
 	out = append(out, api.Check{Name: "disk", OK: err == nil && free > minFree, Text: fmt.Sprintf("%d MiB free", free>>20)})
 	_, quality := b.clock.Now()

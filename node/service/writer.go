@@ -18,8 +18,12 @@ import (
 const (
 	maxGroupOps   = 256
 	maxGroupBytes = 1 << 20
-	maxLagGroups  = 64
+	maxLagOps     = 8192
 	settleLimit   = 2 * time.Second
+	// carryRest is how long answered groups gather before the next store
+	// transaction while nobody waits for them: each transaction syncs twice,
+	// on the disk that the journal wants.
+	carryRest = 100 * time.Millisecond
 )
 
 // errStopping is given to writers while the box shuts down.
@@ -144,6 +148,26 @@ func (w *writer) serve(first *command) {
 	}
 	if len(g.ops) > 0 {
 		w.stored <- g
+		w.await()
+	}
+}
+
+// await holds the writer while the store is too far behind: what is not in
+// it must fit in memory and be folded again after a crash.
+func (w *writer) await() {
+	for {
+		lag, moved := w.box.overlay.lag()
+		if lag > maxLagOps/2 {
+			w.box.hurry()
+		}
+		if lag <= maxLagOps {
+			return
+		}
+		select {
+		case <-moved:
+		case <-w.box.closing:
+			return
+		}
 	}
 }
 
@@ -397,6 +421,14 @@ func (o *overlay) drop(groups []*group) {
 	o.moved = make(chan struct{})
 }
 
+// lag counts operations that are answered and not in the store; moved is
+// closed when some more are.
+func (o *overlay) lag() (n uint64, moved <-chan struct{}) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.last - min(o.stored, o.last), o.moved
+}
+
 func (o *overlay) record(id envelope.RecordID) (*domain.Record, bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -420,12 +452,41 @@ func (b *Box) settled(ctx context.Context) error {
 		if have >= want {
 			return nil
 		}
+		b.hurry()
 		select {
 		case <-moved:
 		case <-limit.C:
 			return ErrBehind
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// hurry ends the carrier's rest: somebody waits for the store.
+func (b *Box) hurry() {
+	select {
+	case b.hurried <- struct{}{}:
+	default:
+	}
+}
+
+// Quiet waits while people keep the writer busy, at most a second. Work that
+// may come later calls it between its parts.
+func (b *Box) Quiet(ctx context.Context) {
+	limit := time.NewTimer(time.Second)
+	defer limit.Stop()
+	for {
+		lag, moved := b.overlay.lag()
+		if lag == 0 {
+			return
+		}
+		select {
+		case <-moved:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -443,16 +504,26 @@ func (b *Box) carry() {
 				b.fatal(fmt.Errorf("store: %w", err))
 				return
 			}
+			b.rest()
 		case r := <-b.again:
 			r.done <- b.deriveAgain(r.ids)
 		}
 	}
 }
 
+// rest lets groups gather after a transaction.
+func (b *Box) rest() {
+	select {
+	case <-time.After(carryRest):
+	case <-b.hurried:
+	case <-b.closing:
+	}
+}
+
 // waiting takes the groups that are ready behind the first.
 func (b *Box) waiting(first *group) []*group {
 	groups := []*group{first}
-	for len(groups) < maxLagGroups {
+	for {
 		select {
 		case g, ok := <-b.writer.stored:
 			if !ok {
@@ -463,7 +534,6 @@ func (b *Box) waiting(first *group) []*group {
 			return groups
 		}
 	}
-	return groups
 }
 
 func (b *Box) commit(groups []*group) error {
