@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -17,6 +18,9 @@ import (
 )
 
 const township = "330681109"
+
+const outlines = `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"name":"枫源村"},
+"geometry":{"type":"Polygon","coordinates":[[[120.4,29.8],[120.41,29.8],[120.41,29.81],[120.4,29.8]]]}}]}`
 
 // founded makes a box with one duty officer and gives the key of its sheet.
 func founded(t testing.TB, dir string) (*node.Node, service.Caller, string) {
@@ -56,6 +60,13 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = n.Box.ImportDivisions(t.Context(), []service.Division{{Code: township + "290", Name: "枫源村", Level: domain.LevelVillage, Parent: township}})
+	if err == nil {
+		_, err = n.Box.ImportOutlines(t.Context(), n.Box.Technician(), []byte(outlines))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := node.Backup(t.Context(), dir, stick, "1", nil); !errors.Is(err, store.ErrInUse) {
 		t.Fatalf("a running box was archived: %v", err)
 	}
@@ -80,6 +91,9 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	view, err := m.Box.View(duty, r.ID)
 	if err != nil || view.Title != "封存也能读" || view.Number != r.Number {
 		t.Fatalf("%q %q %v", view.Title, view.Number, err)
+	}
+	if body, err := m.Box.WallOutlines(); err != nil || !strings.Contains(string(body), "120.41") {
+		t.Fatalf("outlines of the map: %s %v", body, err)
 	}
 	next, err := m.Box.Create(t.Context(), duty, "event", "", in)
 	if err != nil || next.Number == r.Number {

@@ -84,15 +84,15 @@ func sightOf(rules Rules, user envelope.RecordID, g Grant, def *Definition, r *R
 		return SightNone
 	}
 	sight := rule(rel)
-	if restricted(def, r) && !rel.team(def.Family) {
+	if Restricted(def, r) && !rel.team(def.Family) {
 		return SightNone
 	}
 	return sight
 }
 
-// restricted matters (informers, minors, domestic violence) are seen by the
+// Restricted matters (informers, minors, domestic violence) are seen by the
 // handling team and the leader only.
-func restricted(def *Definition, r *Record) bool {
+func Restricted(def *Definition, r *Record) bool {
 	if def.Restricted == nil {
 		return false
 	}

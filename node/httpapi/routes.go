@@ -12,6 +12,7 @@ import (
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/geo"
 	"github.com/fengqiao/fengqiao/node/service"
 )
 
@@ -202,7 +203,7 @@ func attachFile(c *call) error {
 		return err
 	}
 	if c.Request.ContentLength > rawLimit {
-		return tooLarge
+		return tooLarge(service.MaxFile)
 	}
 	_, err = c.server.box.Attach(c.ctx(), c.caller, id, service.Upload{Name: c.Query("name"), Document: c.Query("document"),
 		Media: c.GetHeader("Content-Type"), Body: io.LimitReader(c.Request.Body, rawLimit)})
@@ -217,7 +218,11 @@ func attachFile(c *call) error {
 	return nil
 }
 
-var tooLarge = problem{status: http.StatusRequestEntityTooLarge, code: "file_too_large", zh: "文件超过 64 MB，请压缩或拆分后再传", en: "The file exceeds 64 MB. Compress or split it."}
+func tooLarge(limit int64) problem {
+	mb := strconv.FormatInt(limit>>20, 10)
+	return problem{status: http.StatusRequestEntityTooLarge, code: "file_too_large",
+		zh: "文件超过 " + mb + " MB，请压缩或拆分后再传", en: "The file exceeds " + mb + " MB. Compress or split it."}
+}
 
 func getFile(c *call) error {
 	id, err := c.record()
@@ -301,6 +306,15 @@ func wallRoutes(g *registry) {
 			w.Box = c.box()
 			return w, err
 		})
+	raw(g, Route{Method: get, Path: "/wall/outlines", ID: "getWallOutlines", Summary: "Outlines of villages and grids (GeoJSON)", Permission: PermWall, Status: 200}, func(c *call) error {
+		body, err := c.server.box.WallOutlines()
+		if err != nil {
+			return err
+		}
+		c.Header("Cache-Control", "no-store")
+		c.Data(http.StatusOK, "application/geo+json", body)
+		return nil
+	})
 	raw(g, Route{Method: get, Path: "/wall/events", ID: "streamWall", Summary: "Changes for the wall (SSE)", Permission: PermWall, Status: 200}, func(c *call) error { return c.events(true) })
 	add(g, Route{Method: post, Path: "/wall/beat", ID: "wallBeat", Summary: "What a wall says of itself", Permission: PermWall, Status: 204},
 		func(c *call, in api.WallBeat) (none, error) {
@@ -450,6 +464,22 @@ func adminRoutes(g *registry) {
 		c.JSON(http.StatusOK, counts)
 		return nil
 	})
+	add(g, Route{Method: get, Path: "/outlines", ID: "getOutlines", Summary: "Outlines that the wall's map shows", Permission: PermSystem, Status: 200},
+		func(c *call, _ none) (api.Outlines, error) { return c.server.box.Outlines() })
+	raw(g, Route{Method: post, Path: "/outlines", ID: "importOutlines", Summary: "Import outlines of villages and grids (GeoJSON)", Permission: PermSystem, Status: 200}, func(c *call) error {
+		data, err := c.rawBody(geo.MaxBytes)
+		if err != nil {
+			return err
+		}
+		out, err := c.server.box.ImportOutlines(c.ctx(), c.caller, data)
+		if err != nil {
+			return err
+		}
+		c.JSON(http.StatusOK, out)
+		return nil
+	})
+	add(g, Route{Method: del, Path: "/outlines", ID: "removeOutlines", Summary: "Bring the schematic map back", Permission: PermSystem, Status: 204},
+		func(c *call, _ none) (none, error) { return none{}, c.server.box.RemoveOutlines(c.ctx(), c.caller) })
 	raw(g, Route{Method: post, Path: "/imports", ID: "beginImport", Summary: "Upload a table of old matters (CSV or XLSX)", Permission: PermImport, Status: 201}, func(c *call) error {
 		data, err := c.rawBody(32 << 20)
 		if err != nil {
@@ -533,7 +563,7 @@ func (c *call) manage(action string) (api.Account, error) {
 func (c *call) rawBody(limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(c.Request.Body, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	return data, err
 }

@@ -172,6 +172,7 @@ var permitted = map[string][]string{
 	"POST /similar": business, "GET /search": business, "GET /workbench": business, "GET /alarms": all, "GET /duty": business, "GET /duty/roster": business,
 	"GET /duty/shifts/:id/handover": business, "GET /drafts": business, "PUT /drafts/:id": business, "DELETE /drafts/:id": business, "GET /events": all,
 	"GET /wall/snapshot": append(slices.Clone(desk), system...), "GET /wall/events": append(slices.Clone(desk), system...), "POST /wall/beat": append(slices.Clone(desk), system...),
+	"GET /wall/outlines": append(slices.Clone(desk), system...), "GET /outlines": system, "POST /outlines": system, "DELETE /outlines": system,
 	"GET /accounts": security, "POST /accounts": security, "POST /accounts/:id/grants": security, "POST /accounts/:id/disable": security, "POST /accounts/:id/enable": security,
 	"POST /accounts/:id/unlock": security, "POST /accounts/:id/password": security, "GET /calendar": all, "POST /calendar": system, "POST /definitions": system, "POST /divisions": system,
 	"POST /imports": desk, "GET /imports": desk, "PUT /imports/:id/mapping": desk, "POST /imports/:id/commit": desk, "POST /imports/:id/undo": desk,

@@ -20,6 +20,7 @@ const (
 	kindAlarm        = "alarm"
 	kindShift        = "shift"
 	kindDutyLog      = "duty_log"
+	kindOutline      = "outline"
 )
 
 // policyKinds are folded into the policy as well as into records.

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -16,7 +18,8 @@ import (
 
 const (
 	bucketDisplays = "displays"
-	wallLive       = 12
+	wallRows       = 12  // of each list
+	wallScan       = 500 // records looked at for a list, at most
 	wallTrendDays  = 30
 	day            = 24 * time.Hour
 )
@@ -30,47 +33,85 @@ type walls struct {
 // wallKinds are the families that the wall counts.
 var wallKinds = []string{"event", "mediation", "petition", "hazard"}
 
-// Wall computes everything that the wall shows. It holds codes, names of
-// places and offices only: no person, no text, no exact position.
+// Wall computes everything that the wall shows, from counters and lists cut
+// at a fixed length. It holds codes, names of places and offices only: no
+// text, no exact position, people on duty as 张*.
 func (b *Box) Wall(ctx context.Context, lang string) (api.WallSnapshot, error) {
 	if err := b.settled(ctx); err != nil {
 		return api.WallSnapshot{}, err
 	}
 	v := b.viewer(Caller{Lang: lang})
 	head, err := b.store.Head()
-	out := api.WallSnapshot{Seq: head, ServerTime: v.now, AsOf: v.now, Live: []api.WallEvent{}, Overdue: []api.RecordRow{}, Alarms: []api.Alarm{}, Villages: []api.WallVillage{}}
+	out := api.WallSnapshot{Seq: head, ServerTime: v.now, AsOf: v.now, Live: []api.WallEvent{}, Overdue: []api.WallOverdue{}, Alarms: []api.WallAlarm{}, Villages: []api.WallVillage{}}
 	if err != nil {
 		return out, err
 	}
-	for _, fill := range []func(*api.WallSnapshot) error{v.wallToday, v.wallTrend, v.wallTypes, v.wallLive, v.wallOverdue, v.wallVillages, v.wallDuty, v.wallMediation} {
+	for _, fill := range []func(*api.WallSnapshot) error{v.wallDays, v.wallOpen, v.wallTypes, v.wallLive, v.wallOverdue, v.wallVillages, v.wallDuty, v.wallAlarms, v.wallMediation} {
 		if err := fill(&out); err != nil {
 			return out, err
 		}
 	}
-	return out, nil
+	out.Outline, err = b.outlineVersion()
+	return out, err
 }
 
-func (v *viewer) sum(total *int64, parts ...string) error {
-	n, err := v.box.count(parts...)
-	*total += n
-	return err
+// eachDay visits a counter by day from a time up to now; rest are the parts
+// of its key after the day.
+func (v *viewer) eachDay(counter, kind string, from int64, visit func(date string, rest []string, n int64)) error {
+	prefix := keyOf(counter, v.box.Organisation(), kind)
+	first := append(slices.Clip(prefix), dayOf(from)...)
+	last := append(slices.Clip(prefix), dayOf(v.now)+"~"...)
+	return v.box.store.EachCount(first, last, func(key []byte, n int64) error {
+		parts := keyParts(key[len(prefix):])
+		visit(parts[0], parts[1:], n)
+		return nil
+	})
 }
 
-func (v *viewer) wallToday(w *api.WallSnapshot) error {
-	org, today := v.box.Organisation(), dayOf(v.now)
+// keyParts undoes keyOf.
+func keyParts(key []byte) []string {
+	return strings.Split(strings.TrimSuffix(string(key), "\x00"), "\x00")
+}
+
+// wallDays fills the trend and, from its last day, today's figures.
+func (v *viewer) wallDays(w *api.WallSnapshot) error {
+	at := map[string]*api.WallDay{}
+	w.Trend = make([]api.WallDay, wallTrendDays)
+	from := v.now - (wallTrendDays-1)*day.Milliseconds()
+	for i := range w.Trend {
+		ms := from + int64(i)*day.Milliseconds()
+		w.Trend[i].Date = time.UnixMilli(ms).In(local).Format("01-02")
+		at[dayOf(ms)] = &w.Trend[i]
+	}
+	for _, kind := range wallKinds {
+		err := v.eachDay("d", kind, from, func(date string, _ []string, n int64) { at[date].Reported += n })
+		if err != nil {
+			return err
+		}
+		err = v.eachDay("x", kind, from, func(date string, _ []string, n int64) { at[date].Closed += n })
+		if err != nil {
+			return err
+		}
+	}
+	today := w.Trend[wallTrendDays-1]
+	w.Today.Reported, w.Today.Closed = today.Reported, today.Closed
+	return nil
+}
+
+// wallOpen counts what is open, what is overdue, and open events by state.
+func (v *viewer) wallOpen(w *api.WallSnapshot) error {
+	w.States = []api.FacetCount{}
 	for _, kind := range wallKinds {
 		late, err := v.box.overdue(kind, v.now)
 		if err != nil {
 			return err
 		}
 		w.Today.Overdue += late
-		if err := v.sum(&w.Today.Reported, "d", org, kind, today); err != nil {
-			return err
-		}
-		if err := v.sum(&w.Today.Closed, "x", org, kind, today); err != nil {
-			return err
-		}
-		open, err := v.openOf(kind, nil)
+		open, err := v.openOf(kind, func(s *domain.State, n int64) {
+			if kind == "event" {
+				w.States = append(w.States, api.FacetCount{Code: s.ID, Text: s.Title.In(v.lang), Count: n})
+			}
+		})
 		if err != nil {
 			return err
 		}
@@ -103,90 +144,75 @@ func (v *viewer) openOf(kind string, byState func(state *domain.State, n int64))
 	return total, nil
 }
 
-func (v *viewer) wallTrend(w *api.WallSnapshot) error {
-	for i := wallTrendDays - 1; i >= 0; i-- {
-		ms := v.now - int64(i)*day.Milliseconds()
-		d := api.WallDay{Date: time.UnixMilli(ms).In(local).Format("01-02")}
-		for _, kind := range wallKinds {
-			if err := v.sum(&d.Reported, "d", v.box.Organisation(), kind, dayOf(ms)); err != nil {
-				return err
-			}
-			if err := v.sum(&d.Closed, "x", v.box.Organisation(), kind, dayOf(ms)); err != nil {
-				return err
-			}
-		}
-		w.Trend = append(w.Trend, d)
-	}
-	return nil
-}
-
-// wallTypes counts events of the last thirty days by type, open ones by
-// state.
+// wallTypes counts events of the last thirty days by type.
 func (v *viewer) wallTypes(w *api.WallSnapshot) error {
 	def, _, ok := v.p.kind("event")
-	w.Types, w.States = []api.FacetCount{}, []api.FacetCount{}
+	w.Types = []api.FacetCount{}
 	if !ok {
 		return nil
 	}
 	sums := map[string]int64{}
-	prefix := keyOf("y", v.box.Organisation(), "event")
-	from := append(slices.Clip(prefix), keyOf(dayOf(v.now-29*day.Milliseconds()))...)
-	to := append(slices.Clip(prefix), keyOf(dayOf(v.now)+"~")...)
-	err := v.box.store.EachCount(from, to, func(key []byte, n int64) error {
-		parts := strings.Split(string(key[len(prefix):]), "\x00")
-		if len(parts) > 1 {
-			sums[parts[1]] += n
-		}
-		return nil
-	})
+	err := v.eachDay("y", "event", v.now-(wallTrendDays-1)*day.Milliseconds(), func(_ string, rest []string, n int64) { sums[rest[0]] += n })
 	for code, n := range sums {
 		w.Types = append(w.Types, api.FacetCount{Code: code, Text: v.fieldText(def, def.Search.Type, code), Count: n})
 	}
 	slices.SortFunc(w.Types, func(a, b api.FacetCount) int {
-		if a.Count != b.Count {
-			return int(b.Count - a.Count)
-		}
-		return strings.Compare(a.Code, b.Code)
-	})
-	if err != nil {
-		return err
-	}
-	_, err = v.openOf("event", func(s *domain.State, n int64) {
-		w.States = append(w.States, api.FacetCount{Code: s.ID, Text: s.Title.In(v.lang), Count: n})
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Code, b.Code))
 	})
 	return err
 }
 
+// shownOnWall leaves out what is restricted, taken back, or part of an
+// import that has not come in yet.
+func (v *viewer) shownOnWall(r *domain.Record) (*domain.Definition, bool, error) {
+	def, ok := v.p.Definition(r.Definition)
+	if !ok || r.Erased || r.Merged() || domain.Restricted(def, r) {
+		return nil, false, nil
+	}
+	in, err := v.box.imported(r)
+	return def, in, err
+}
+
+// wallLive lists the newest events. Rows of a running import may stand
+// before them, so it looks at more than it shows, but never at all.
 func (v *viewer) wallLive(w *api.WallSnapshot) error {
-	hits, err := v.box.store.Scan(keyOf("k", "event"), nil, true, wallLive*2)
+	hits, err := v.box.store.Scan(keyOf("k", "event"), nil, true, wallScan)
 	if err != nil {
 		return err
 	}
 	for _, h := range hits {
-		if len(w.Live) == wallLive {
+		if len(w.Live) == wallRows {
 			break
 		}
 		r, err := v.box.record(h.ID)
 		if err != nil {
 			return err
 		}
-		def, ok := v.p.Definition(r.Definition)
-		if !ok || r.Text("restricted") != "" {
-			continue
+		def, ok, err := v.shownOnWall(r)
+		if err != nil {
+			return err
 		}
-		e := api.WallEvent{ID: r.ID.String(), At: r.CreatedAt, KindTitle: def.Title.In(v.lang), TypeText: v.fieldText(def, def.Search.Type, r.Text(def.Search.Type)),
-			Urgency: r.Text("urgency"), VillageName: v.p.name(r.Text(domain.FieldVillage)), StateTitle: v.stateTitle(def, r.State), Lng: r.Int("point/lng"), Lat: r.Int("point/lat")}
-		if s, ok := def.State(r.State); ok {
-			e.Tone = s.Tone
+		if ok {
+			w.Live = append(w.Live, v.wallEvent(def, r))
 		}
-		w.Live = append(w.Live, e)
 	}
 	return nil
 }
 
+func (v *viewer) wallEvent(def *domain.Definition, r *domain.Record) api.WallEvent {
+	e := api.WallEvent{ID: r.ID.String(), At: r.CreatedAt, KindTitle: def.Title.In(v.lang), TypeText: v.fieldText(def, def.Search.Type, r.Text(def.Search.Type)),
+		Urgency: r.Text("urgency"), Village: r.Text(domain.FieldVillage), StateTitle: v.stateTitle(def, r.State),
+		Lng: r.Int("point/lng"), Lat: r.Int("point/lat")}
+	e.VillageName = v.p.name(e.Village)
+	if s, ok := def.State(r.State); ok {
+		e.Tone = s.Tone
+	}
+	return e
+}
+
 func (v *viewer) wallOverdue(w *api.WallSnapshot) error {
 	for _, kind := range wallKinds {
-		hits, err := v.box.store.Scan(keyOf("o", v.box.Organisation(), kind), nil, false, wallLive)
+		hits, err := v.box.store.Scan(keyOf("o", v.box.Organisation(), kind), nil, false, 2*wallRows)
 		if err != nil {
 			return err
 		}
@@ -198,103 +224,150 @@ func (v *viewer) wallOverdue(w *api.WallSnapshot) error {
 			if err != nil {
 				return err
 			}
-			def, ok := v.p.Definition(r.Definition)
-			if !ok || r.Text("restricted") != "" {
-				continue
-			}
-			row, err := v.row(Found{Record: r, Def: def, Sight: domain.SightSummary})
+			def, ok, err := v.shownOnWall(r)
 			if err != nil {
 				return err
 			}
-			row.Village = v.p.name(row.Village)
-			w.Overdue = append(w.Overdue, row)
+			if !ok {
+				continue
+			}
+			clocks, err := v.clocks(def, r)
+			if err != nil {
+				return err
+			}
+			if c := nearest(clocks); c != nil {
+				w.Overdue = append(w.Overdue, api.WallOverdue{ID: r.ID.String(), KindTitle: def.Title.In(v.lang), TypeText: v.fieldText(def, def.Search.Type, r.Text(def.Search.Type)),
+					VillageName: v.p.name(r.Text(domain.FieldVillage)), HolderName: v.p.name(r.Holder), DueAt: c.DueAt, State: c.State, ClockTitle: c.Title})
+			}
 		}
 	}
-	slices.SortFunc(w.Overdue, func(a, b api.RecordRow) int { return compareDue(a, b) })
-	w.Overdue = w.Overdue[:min(len(w.Overdue), wallLive)]
+	slices.SortFunc(w.Overdue, func(a, b api.WallOverdue) int {
+		return cmp.Or(cmp.Compare(a.DueAt, b.DueAt), strings.Compare(a.ID, b.ID))
+	})
+	w.Overdue = w.Overdue[:min(len(w.Overdue), wallRows)]
 	return nil
-}
-
-func compareDue(a, b api.RecordRow) int {
-	due := func(r api.RecordRow) int64 {
-		if r.Clock == nil {
-			return noDue
-		}
-		return r.Clock.DueAt
-	}
-	switch da, db := due(a), due(b); {
-	case da < db:
-		return -1
-	case da > db:
-		return 1
-	}
-	return strings.Compare(a.ID, b.ID)
 }
 
 func (v *viewer) wallVillages(w *api.WallSnapshot) error {
-	today := dayOf(v.now)
 	if o, ok := v.p.organisations[v.box.Organisation()]; ok {
 		w.Centre = [2]int64{o.Lng, o.Lat}
 	}
+	open, today := map[string]int64{}, map[string]int64{}
+	for _, kind := range wallKinds {
+		if err := v.addByVillage(open, keyOf("vo", kind)); err != nil {
+			return err
+		}
+		if err := v.addByVillage(today, keyOf("vd", kind, dayOf(v.now))); err != nil {
+			return err
+		}
+	}
 	for _, code := range v.p.within(v.box.Organisation()) {
-		o := v.p.organisations[code]
-		if o == nil || o.Level != domain.LevelVillage || o.Lng == 0 {
-			continue
+		if o := v.p.organisations[code]; o != nil && o.Level == domain.LevelVillage {
+			w.Villages = append(w.Villages, api.WallVillage{Code: code, Name: o.Name, Lng: o.Lng, Lat: o.Lat, Open: open[code], Today: today[code]})
 		}
-		item := api.WallVillage{Code: code, Name: o.Name, Lng: o.Lng, Lat: o.Lat}
-		for _, kind := range wallKinds {
-			if err := v.sum(&item.Open, "vo", kind, code); err != nil {
-				return err
-			}
-			if err := v.sum(&item.Today, "vd", kind, today, code); err != nil {
-				return err
-			}
-		}
-		w.Villages = append(w.Villages, item)
 	}
 	return nil
+}
+
+// addByVillage adds up a counter whose last part is a village.
+func (v *viewer) addByVillage(sums map[string]int64, prefix []byte) error {
+	return v.box.store.EachPrefix(prefix, func(key []byte, n int64) error {
+		sums[keyParts(key[len(prefix):])[0]] += n
+		return nil
+	})
 }
 
 func (v *viewer) wallDuty(w *api.WallSnapshot) error {
 	now, err := v.box.Duty(v.c)
-	if err != nil {
-		return err
-	}
 	w.Duty.Staff = []string{}
 	if s := now.Shift; s != nil {
-		w.Duty.Slot, w.Duty.Start, w.Duty.End = s.Slot, s.Start, s.End
+		w.Duty.Slot, w.Duty.Start, w.Duty.End, w.Duty.State = s.Slot, s.Start, s.End, s.State
 		if s.Leader != nil {
-			w.Duty.Leader = s.Leader.Name
+			w.Duty.Leader = domain.MaskValue(domain.MaskName, s.Leader.Name)
 		}
 		for _, u := range s.Staff {
-			w.Duty.Staff = append(w.Duty.Staff, u.Name)
+			w.Duty.Staff = append(w.Duty.Staff, domain.MaskValue(domain.MaskName, u.Name))
 		}
 	}
-	desk := Caller{Subject: domain.Subject{Grants: []domain.Grant{{Role: domain.RoleDutyOfficer, Organisation: v.box.Organisation()}}}, Lang: v.lang}
-	alarms, err := v.box.Alarms(desk)
-	w.Alarms = alarms.Items
 	return err
 }
 
+// wallAlarms lists what nobody has acknowledged yet, highest level first.
+func (v *viewer) wallAlarms(w *api.WallSnapshot) error {
+	org := v.box.Organisation()
+	var err error
+	if w.AlarmsRaised, err = v.box.count("s", org, kindAlarm, "raised"); err != nil {
+		return err
+	}
+	if w.AlarmsTaken, err = v.box.count("s", org, kindAlarm, "acknowledged"); err != nil {
+		return err
+	}
+	hits, err := v.box.store.Scan(keyOf("s", org, kindAlarm, "raised"), nil, false, wallScan)
+	if err != nil {
+		return err
+	}
+	raised := make([]*domain.Record, len(hits))
+	for i, h := range hits {
+		if raised[i], err = v.box.record(h.ID); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(raised, func(a, b *domain.Record) int { return cmp.Compare(a.Int("level"), b.Int("level")) })
+	for _, r := range raised[:min(len(raised), wallRows)] {
+		a, err := v.wallAlarm(r)
+		if err != nil {
+			return err
+		}
+		w.Alarms = append(w.Alarms, a)
+	}
+	return nil
+}
+
+// wallAlarm says what is wrong and where; of a restricted matter only that
+// something is.
+func (v *viewer) wallAlarm(alarm *domain.Record) (api.WallAlarm, error) {
+	a := api.WallAlarm{ID: alarm.ID.String(), Level: alarm.Int("level"), Title: v.label("alarm_reason", alarm.Text("reason")),
+		RaisedAt: alarm.CreatedAt, Village: alarm.Text(domain.FieldVillage)}
+	if t := alarm.Text("target"); t != "" {
+		a.TargetName = v.p.name(t)
+	}
+	if id, err := envelope.ParseRecordID(alarm.Text("source")); err == nil {
+		r, err := v.box.record(id)
+		if err != nil {
+			return a, err
+		}
+		def, ok, err := v.shownOnWall(r)
+		if err != nil {
+			return a, err
+		}
+		if ok {
+			a.TypeText = v.fieldText(def, def.Search.Type, r.Text(def.Search.Type))
+			a.Village = cmp.Or(a.Village, r.Text(domain.FieldVillage))
+		}
+	}
+	if a.Village != "" {
+		a.VillageName = v.p.name(a.Village)
+	}
+	return a, nil
+}
+
+// wallMediation counts this month's mediation.
 func (v *viewer) wallMediation(w *api.WallSnapshot) error {
 	open, err := v.openOf("mediation", nil)
 	if err != nil {
 		return err
 	}
 	w.Mediation.Open = open
-	month := time.UnixMilli(v.now).In(local)
-	for d := 1; d <= month.Day(); d++ {
-		date := time.Date(month.Year(), month.Month(), d, 12, 0, 0, 0, local)
-		if err := v.sum(&w.Mediation.Closed, "x", v.box.Organisation(), "mediation", dayOf(date.UnixMilli())); err != nil {
-			return err
-		}
-		for _, outcome := range []string{"written", "oral"} {
-			if err := v.sum(&w.Mediation.Success, "xo", v.box.Organisation(), "mediation", dayOf(date.UnixMilli()), outcome); err != nil {
-				return err
-			}
-		}
+	y, m, _ := time.UnixMilli(v.now).In(local).Date()
+	first := time.Date(y, m, 1, 0, 0, 0, 0, local).UnixMilli()
+	if err := v.eachDay("x", "mediation", first, func(_ string, _ []string, n int64) { w.Mediation.Closed += n }); err != nil {
+		return err
 	}
-	return nil
+	return v.eachDay("xo", "mediation", first, func(_ string, rest []string, n int64) {
+		if rest[0] == "written" || rest[0] == "oral" {
+			w.Mediation.Success += n
+		}
+	})
 }
 
 // WallBeat keeps what a wall says of itself.
