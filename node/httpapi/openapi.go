@@ -91,12 +91,25 @@ func (d *documentBuilder) ref(t reflect.Type, input bool) (any, error) {
 	reflector := sjson.Reflector{}
 	schema, err := reflector.Reflect(reflect.New(t).Elem().Interface(), sjson.DefinitionsPrefix("#/components/schemas/"),
 		sjson.CollectDefinitions(func(name string, s sjson.Schema) { d.keep(name, s, input) }),
-		sjson.InterceptDefName(func(t reflect.Type, _ string) string { return t.Name() }), sjson.InterceptNullability(noNull))
+		sjson.InterceptDefName(func(t reflect.Type, _ string) string { return t.Name() }), sjson.InterceptNullability(noNull), sjson.InterceptProp(func(p sjson.InterceptPropParams) error {
+			if !input {
+				alwaysThere(p)
+			}
+			return nil
+		}))
 	if err != nil {
 		return nil, err
 	}
 	d.keep(t.Name(), schema, input)
 	return map[string]any{"$ref": "#/components/schemas/" + t.Name()}, nil
+}
+
+// alwaysThere: a field of an answer is missing only where it says omitempty,
+// so that the types generated from the document know what they can rely on.
+func alwaysThere(p sjson.InterceptPropParams) {
+	if p.Processed && !strings.Contains(p.Field.Tag.Get("json"), "omit") {
+		p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
+	}
 }
 
 // noNull: slices and maps of answers are never null.
