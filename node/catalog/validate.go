@@ -11,6 +11,7 @@ import (
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/domain/clock"
 )
 
 // Limits of one definition. They keep records and forms of a size that
@@ -344,6 +345,14 @@ func (v *validator) clocks() {
 		}
 		v.codeField(path+".urgency", c.Urgency)
 		v.codeField(path+".profile_field", c.ProfileField)
+		if c.When != nil {
+			v.condition(path+".when", *c.When, nil, 0)
+		}
+		v.dateField(path+".since", c.Since)
+		v.dateField(path+".until", c.Until)
+		if _, err := clock.ParseLimit(c.Longest); c.Longest != "" && (err != nil || c.Extensions == 0) {
+			v.bad(path+".longest", "延期上限应写作 30d、5wd，且该时限可以延期", "The longest extension is written 30d or 5wd, for a clock that may be extended.")
+		}
 		if c.Extensions < 0 || c.Extensions > 10 {
 			v.bad(path+".extensions", "延期次数应为 0 到 10", "Extensions are 0 to 10.")
 		}
@@ -363,6 +372,17 @@ func (v *validator) codeField(path, name string) {
 	f, ok := v.def.FieldAt(name)
 	if !ok || f.Type != domain.TypeCode {
 		v.bad(path, name+" 不是代码字段", name+" is not a code field.")
+	}
+}
+
+// dateField checks the name of a top-level date or time; empty is fine.
+func (v *validator) dateField(path, name string) {
+	if name == "" {
+		return
+	}
+	f, ok := v.def.FieldAt(name)
+	if !ok || f.Type != domain.TypeDate && f.Type != domain.TypeTime {
+		v.bad(path, name+" 不是日期或时间字段", name+" is not a date or time field.")
 	}
 }
 

@@ -32,6 +32,7 @@ func (v *validator) steps() {
 		v.sets(path, s)
 		v.inputs(path, s)
 		v.effect(path, s)
+		v.opens(path+".opens", s)
 		if class == envelope.ClassB {
 			v.appends(path, s)
 		}
@@ -149,6 +150,33 @@ func (v *validator) inputs(path string, s *domain.Step) {
 			continue
 		}
 		v.field(at, f, "_"+f.Key)
+	}
+}
+
+// opens checks the other matter that a step reports; its kind is another
+// definition, so its values are judged when it is written.
+func (v *validator) opens(path string, s *domain.Step) {
+	o := s.Opens
+	if o == nil {
+		return
+	}
+	if envelope.CheckIdentifier(o.Kind) != nil || !key.MatchString(o.Step) {
+		v.bad(path, "需要写明另一种类 kind 和新建步骤 step", "Name the other kind and the step that creates it.")
+	}
+	if class, _ := domain.ClassOf(s.Effect); class != envelope.ClassA || s.Effect == domain.MergeInto || s.Effect == domain.UnmergeFrom {
+		v.bad(path, "只有改变状态的步骤可以同时新建另一件", "Only a step that changes the record may report another matter.")
+	}
+	for target, source := range o.Copy {
+		if f := v.topField(source); f == nil || f.Sealed() || f.Type == domain.TypeGroup {
+			v.bad(path+".copy."+target, "只能复制公开字段，没有 "+source, "Only open fields are copied; there is no "+source+".")
+		}
+	}
+	if o.Note != "" && s.Note != "required" {
+		v.bad(path+".note", "要把说明转给另一件，说明须为必填", "A note that is passed on must be required.")
+	}
+	relations, _ := v.codes("relation")
+	if !relations[o.Relation] || !relations[o.Inverse] {
+		v.bad(path+".relation", "没有这种关联关系", "There is no such relation.")
 	}
 }
 
@@ -287,6 +315,9 @@ func (v *validator) condition(path string, c domain.Condition, within []domain.F
 	if c.Every != "" {
 		v.every(path, c, depth)
 	}
+	if c.Items != "" {
+		v.counted(path, c, depth)
+	}
 }
 
 func tests(c domain.Condition) int {
@@ -361,11 +392,20 @@ func (v *validator) named(path string, c domain.Condition) {
 	if c.Rule != "" && !domain.Predicate(c.Rule) {
 		v.bad(path+".rule", "没有判断规则 "+c.Rule, "There is no predicate "+c.Rule+".")
 	}
-	if c.Items == "" {
+	if c.Count < 0 || c.AtMost < 0 || c.AtMost > 0 && (c.Items == "" || c.Count > 0) {
+		v.bad(path, "at_most 只用于 items，且不与 count 同用", "at_most goes with items, and not beside count.")
+	}
+}
+
+// counted checks the group whose items are counted.
+func (v *validator) counted(path string, c domain.Condition, depth int) {
+	f := v.topField(c.Items)
+	if f == nil || f.Type != domain.TypeGroup {
+		v.bad(path+".items", c.Items+" 不是成组字段", c.Items+" is not a group.")
 		return
 	}
-	if f := v.topField(c.Items); f == nil || f.Type != domain.TypeGroup {
-		v.bad(path+".items", c.Items+" 不是成组字段", c.Items+" is not a group.")
+	if c.Pass != nil {
+		v.condition(path+".pass", *c.Pass, f.Fields, depth+1)
 	}
 }
 

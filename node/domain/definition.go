@@ -190,7 +190,21 @@ type Step struct {
 	Stop   []string       `yaml:"stop" json:"stop,omitempty"`
 	// Document says that the step files a dossier document of this type.
 	Document string `yaml:"document" json:"document,omitempty"`
-	Note     string `yaml:"note" json:"note,omitempty"` // "", optional or required
+	// Opens reports another matter in the same breath.
+	Opens *Opening `yaml:"opens" json:"opens,omitempty"`
+	Note  string   `yaml:"note" json:"note,omitempty"` // "", optional or required
+}
+
+// Opening is another matter that a step reports, such as the event for the
+// police when a dispute threatens to turn violent. The two are linked.
+type Opening struct {
+	Kind     string            `yaml:"kind" json:"kind"`
+	Step     string            `yaml:"step" json:"step"`           // that creates it
+	Values   map[string]string `yaml:"values" json:"values"`       // its fields: codes and words set without asking
+	Copy     map[string]string `yaml:"copy" json:"copy,omitempty"` // its fields: open fields of this kind
+	Note     string            `yaml:"note" json:"note,omitempty"` // its text that receives the note of the step
+	Relation string            `yaml:"relation" json:"relation"`   // what the new matter is to this one
+	Inverse  string            `yaml:"inverse" json:"inverse"`     // and this one to the new
 }
 
 // StepField names a field of the kind that the step may set.
@@ -240,6 +254,15 @@ type Clock struct {
 	Cards bool `yaml:"cards" json:"cards,omitempty"`
 	// Extensions is how often it may be extended; 0 never.
 	Extensions int `yaml:"extensions" json:"extensions,omitempty"`
+	// Longest is the most that one extension may give, such as 30d.
+	Longest string `yaml:"longest" json:"longest,omitempty"`
+	// Since names a date or time from which it counts: an agreement counts
+	// from its day, not from the day of its entry.
+	Since string `yaml:"since" json:"since,omitempty"`
+	// Until names a date to whose end it runs where people fixed one.
+	Until string `yaml:"until" json:"until,omitempty"`
+	// When must hold for it to start at all.
+	When *Condition `yaml:"when" json:"when,omitempty"`
 	// ProfileField names a code field that, when set, picks the profile.
 	ProfileField string `yaml:"profile_field" json:"profile_field,omitempty"`
 }
@@ -295,8 +318,9 @@ type Condition struct {
 	In       []string    `yaml:"in" json:"in,omitempty"`
 	Present  string      `yaml:"present" json:"present,omitempty"`   // path, open or sealed
 	Absent   string      `yaml:"absent" json:"absent,omitempty"`     // path, open or sealed
-	Items    string      `yaml:"items" json:"items,omitempty"`       // group with at least Count items
+	Items    string      `yaml:"items" json:"items,omitempty"`       // group with at least Count items that pass Pass
 	Count    int         `yaml:"count" json:"count,omitempty"`       // for Items and Document; default 1
+	AtMost   int         `yaml:"at_most" json:"at_most,omitempty"`   // for Items, in place of Count
 	Every    string      `yaml:"every" json:"every,omitempty"`       // group in which every item passes Pass
 	Pass     *Condition  `yaml:"pass" json:"pass,omitempty"`         // relative to the item
 	Document string      `yaml:"document" json:"document,omitempty"` // filed in the dossier

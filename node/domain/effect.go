@@ -94,8 +94,8 @@ const (
 	InItem     = "_item"     // number within the type
 	InNumber   = "_number"   // for people
 	InAlias    = "_alias"    // number that stays valid beside it
-	InClocks   = "_clocks"   // child's clocks: clock|at|profile|urgency
+	InClocks   = "_clocks"   // what happened to the child's clocks, as formatClock writes it
 	InQuote    = "_quote"    // operation id text: adopted or last old one
 	InImport   = "_import"   // job that writes it
-	InStart    = "_start"    // Unix ms from which clocks run, when not the operation's own time
+	InStart    = "_start"    // Unix ms from which clocks count, when no field says it
 )

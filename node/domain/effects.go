@@ -18,7 +18,7 @@ var effects map[Effect]func(*folding) *envelope.Verdict
 
 func init() {
 	effects = map[Effect]func(*folding) *envelope.Verdict{
-		Create: moved, Amend: changed, Note: noted, Move: moved, Instruct: noted,
+		Create: created, Amend: changed, Note: noted, Move: moved, Instruct: noted,
 		Attach: attach, FileDocument: fileDocument, VoidDocument: voidDocument,
 		AskAssist: askAssist, AssistDone: assistDone, CopyTo: copyTo, Receipt: receipt,
 		Urge: urge, LinkTo: link,
@@ -29,6 +29,16 @@ func init() {
 		OfferTo: offer, TakeOver: takeOver, ReturnOffer: closeOffer, WithdrawOffer: closeOffer,
 		Recall: recall, Adopt: adopt, Restate: restate, Renumber: renumber, Erase: erase,
 	}
+}
+
+// created may name the matter that it follows from.
+func created(f *folding) *envelope.Verdict {
+	if input(f.op, InRecord) != "" {
+		if v := link(f); v != nil {
+			return v
+		}
+	}
+	return moved(f)
 }
 
 func changed(f *folding) *envelope.Verdict {
@@ -243,11 +253,14 @@ func ask(f *folding) *envelope.Verdict {
 	clock := input(f.op, InClock)
 	if f.step.Effect == AskExtension {
 		def, ok := f.def.Clock(clock)
-		if !ok || !f.r.ClockRunning(clock) || input(f.op, InLimit) == "" {
+		if !ok || !f.r.ClockRunning(clock) || !isLimit(input(f.op, InLimit)) {
 			return verdict(envelope.Invalid, ReasonInput)
 		}
-		if f.r.Extended(clock) >= def.Extensions {
+		switch {
+		case f.r.Extended(clock) >= def.Extensions:
 			return verdict(envelope.Invalid, ReasonTooMany)
+		case !def.admits(input(f.op, InLimit)):
+			return verdict(envelope.Invalid, ReasonTooLong)
 		}
 	}
 	if slices.ContainsFunc(f.r.Asked, func(a Asked) bool { return a.Kind == f.step.Effect && a.Clock == clock }) {
@@ -257,12 +270,36 @@ func ask(f *folding) *envelope.Verdict {
 	return nil
 }
 
+// admits: where the kind bounds an extension, it is asked for in the same
+// unit and within the bound.
+func (c *Clock) admits(limit string) bool {
+	if c.Longest == "" {
+		return true
+	}
+	most, unit := cutLimit(c.Longest)
+	n, asked := cutLimit(limit)
+	return asked == unit && n > 0 && n <= most
+}
+
+// isLimit: what is not one would leave the clock without an end.
+func isLimit(s string) bool {
+	n, unit := cutLimit(s)
+	return n > 0 && n <= 100_000 && slices.Contains([]string{"m", "h", "wh", "wd", "d", "mo"}, unit)
+}
+
+// cutLimit parts 30d into 30 and d.
+func cutLimit(s string) (int64, string) {
+	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyz")
+	n, _ := strconv.ParseInt(digits, 10, 64) // 0 is no limit either
+	return n, s[len(digits):]
+}
+
 // Extended counts the extensions granted since the clock's last start.
 func (r *Record) Extended(clock string) int {
 	n := 0
 	for _, e := range r.Clocks {
 		switch {
-		case e.Clock != clock:
+		case e.Clock != clock || !e.Child.IsZero():
 		case e.Kind == ClockStart:
 			n = 0
 		case e.Kind == ClockExtend:
@@ -282,6 +319,13 @@ func (f *folding) takeAsked(kind Effect) (Asked, bool) {
 	return Asked{}, false
 }
 
+// ownRequest: approval is by another than the one who asked.
+func (f *folding) ownRequest(a Asked) bool {
+	return slices.ContainsFunc(f.r.Steps, func(e Entry) bool {
+		return e.Op == a.Op && e.Actor.User == f.op.Actor.User && !e.Actor.User.IsZero()
+	})
+}
+
 func refuse(f *folding) *envelope.Verdict {
 	if len(f.r.Asked) == 0 {
 		return verdict(envelope.Invalid, ReasonNothing)
@@ -297,7 +341,16 @@ func extend(f *folding) *envelope.Verdict {
 	if !ok {
 		return verdict(envelope.Invalid, ReasonNothing)
 	}
+	if f.ownRequest(asked) {
+		return verdict(envelope.Unauthorised, ReasonOwnRequest)
+	}
 	limit := cmp.Or(input(f.op, InLimit), asked.Limit)
+	if !isLimit(limit) {
+		return verdict(envelope.Invalid, ReasonInput)
+	}
+	if def, ok := f.def.Clock(asked.Clock); !ok || !def.admits(limit) {
+		return verdict(envelope.Invalid, ReasonTooLong)
+	}
 	f.r.Clocks = append(f.r.Clocks, ClockEvent{Clock: asked.Clock, Kind: ClockExtend, At: f.op.At, Limit: limit})
 	return nil
 }
@@ -306,7 +359,9 @@ func suspend(f *folding) *envelope.Verdict {
 	if f.r.Suspended {
 		return verdict(envelope.Invalid, ReasonNothing)
 	}
-	f.takeAsked(AskSuspension)
+	if asked, ok := f.takeAsked(AskSuspension); ok && f.ownRequest(asked) {
+		return verdict(envelope.Unauthorised, ReasonOwnRequest)
+	}
 	f.r.Suspended = true
 	f.r.Resumes = f.r.State
 	f.pauseClocks(ClockPause)
@@ -379,11 +434,11 @@ func mergeInto(f *folding) *envelope.Verdict {
 	return nil
 }
 
-// mergeFrom is the parent's half: the operation copies the child's running
-// clocks, since a fold never reads another record.
+// mergeFrom is the parent's half: the operation copies what happened to the
+// child's running clocks, since a fold never reads another record.
 func mergeFrom(f *folding) *envelope.Verdict {
 	child, ok := otherRecord(f.op)
-	if !ok || slices.Contains(f.r.Children, child) || len(f.r.Children) >= maxPerRecord {
+	if !ok || f.r.Suspended || slices.Contains(f.r.Children, child) || len(f.r.Children) >= maxPerRecord {
 		return verdict(envelope.Invalid, ReasonInput)
 	}
 	f.r.Children = append(f.r.Children, child)
@@ -398,18 +453,52 @@ func mergeFrom(f *folding) *envelope.Verdict {
 	return nil
 }
 
-// FormatClock writes a running clock for the parent's half of a merge.
-func FormatClock(e ClockEvent) string {
-	return strings.Join([]string{e.Clock, strconv.FormatInt(e.At, 10), e.Profile, e.Urgency}, "|")
+// BroughtClocks writes what happened to the running clocks of a child since
+// their last start, for the parent's half of a merge.
+func (r *Record) BroughtClocks(def *Definition) []string {
+	lines := []string{}
+	for _, id := range r.RunningClocks(def) {
+		first := 0
+		for i, e := range r.Clocks {
+			if e.Clock == id && (e.Kind == ClockStart || e.Kind == ClockAdopt) {
+				first = i
+			}
+		}
+		for _, e := range r.Clocks[first:] {
+			if e.Clock == id {
+				lines = append(lines, formatClock(e))
+			}
+		}
+	}
+	return lines
 }
 
+func formatClock(e ClockEvent) string {
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	return strings.Join([]string{e.Clock, n(int64(e.Kind)), n(e.At), n(e.Since), n(e.Until), e.Profile, e.Urgency, e.Limit}, "|")
+}
+
+// parseClock reads what formatClock wrote; the child's start is an
+// adoption here, and it brings no end, since what has ended is not brought.
 func parseClock(line string) (ClockEvent, bool) {
 	parts := strings.Split(line, "|")
-	if len(parts) != 4 {
+	if len(parts) != 8 {
 		return ClockEvent{}, false
 	}
-	at, err := strconv.ParseInt(parts[1], 10, 64)
-	return ClockEvent{Clock: parts[0], Kind: ClockAdopt, At: at, Profile: parts[2], Urgency: parts[3]}, err == nil
+	var numbers [4]int64
+	for i := range numbers {
+		n, err := strconv.ParseInt(parts[1+i], 10, 64)
+		if err != nil {
+			return ClockEvent{}, false
+		}
+		numbers[i] = n
+	}
+	e := ClockEvent{Clock: parts[0], Kind: ClockKind(numbers[0]), At: numbers[1], Since: numbers[2], Until: numbers[3],
+		Profile: parts[5], Urgency: parts[6], Limit: parts[7]}
+	if e.Kind == ClockStart {
+		e.Kind = ClockAdopt
+	}
+	return e, e.Kind > ClockStop && e.Kind <= ClockAdopt
 }
 
 func unmergeFrom(f *folding) *envelope.Verdict {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 )
@@ -33,6 +34,8 @@ const (
 	ReasonNoOffer    = "no_such_offer"
 	ReasonTooMany    = "too_many"
 	ReasonNothing    = "nothing_to_do"
+	ReasonOwnRequest = "own_request"
+	ReasonTooLong    = "extension_too_long"
 )
 
 func verdict(code envelope.Code, reason string) *envelope.Verdict {
@@ -426,10 +429,6 @@ func (f *folding) runClocks() {
 	if f.r.Import != "" && f.step.Effect == Create {
 		return // old matters start no clock
 	}
-	at := f.op.At
-	if start, ok := f.op.Open[InStart].(int64); ok && start < at {
-		at = start
-	}
 	for _, id := range f.step.Stop {
 		if f.r.ClockRunning(id) {
 			f.r.Clocks = append(f.r.Clocks, ClockEvent{Clock: id, Kind: ClockStop, At: f.op.At})
@@ -437,25 +436,72 @@ func (f *folding) runClocks() {
 	}
 	for _, id := range f.step.Start {
 		clock, ok := f.def.Clock(id)
-		if !ok {
+		if !ok || !f.starts(clock) {
 			continue
 		}
-		f.r.Clocks = append(f.r.Clocks, ClockEvent{Clock: id, Kind: ClockStart, At: at,
-			Profile: f.profile(clock), Urgency: f.r.Text(clock.Urgency)})
+		f.r.Clocks = append(f.r.Clocks, f.clockEvent(clock, ClockStart))
 	}
 	f.changeClocks()
 }
 
-// changeClocks follows a change of the fields that pick profile or urgency.
+func (f *folding) starts(clock *Clock) bool {
+	if clock.When == nil {
+		return true
+	}
+	_, ok := holds(*clock.When, f.r, "")
+	return ok
+}
+
+func (f *folding) clockEvent(clock *Clock, kind ClockKind) ClockEvent {
+	return ClockEvent{Clock: clock.ID, Kind: kind, At: f.op.At, Profile: f.profile(clock), Urgency: f.r.Text(clock.Urgency),
+		Since: f.since(clock), Until: f.until(clock)}
+}
+
+// since is from when a clock counts: the field that the kind names, or what
+// the operation says, never after the step itself.
+func (f *folding) since(clock *Clock) int64 {
+	since, _ := instant(f.r.Open[clock.Since])
+	if start, ok := f.op.Open[InStart].(int64); ok && since == 0 {
+		since = start
+	}
+	if since >= f.op.At {
+		return 0
+	}
+	return since
+}
+
+func (f *folding) until(clock *Clock) int64 {
+	_, until := instant(f.r.Open[clock.Until])
+	return until
+}
+
+const dayMilli = 24 * 3600_000
+
+// instant gives the beginning and the end that a date (of UTC+8) or a time
+// stands for, zeros for anything else.
+func instant(v any) (from, to int64) {
+	switch v := v.(type) {
+	case int64:
+		return v, v
+	case string:
+		if t, err := time.Parse(time.DateOnly, v); err == nil {
+			from = t.UnixMilli() - 8*3600_000
+			return from, from + dayMilli
+		}
+	}
+	return 0, 0
+}
+
+// changeClocks follows a change of the fields that a clock reads.
 func (f *folding) changeClocks() {
 	for i := range f.def.Clocks {
 		clock := &f.def.Clocks[i]
-		picks := slices.Contains(f.entry.Changed, clock.Urgency) || slices.Contains(f.entry.Changed, clock.ProfileField)
+		picks := slices.ContainsFunc([]string{clock.Urgency, clock.ProfileField, clock.Since, clock.Until},
+			func(key string) bool { return slices.Contains(f.entry.Changed, key) })
 		if !picks || slices.Contains(f.step.Start, clock.ID) || !f.r.ClockRunning(clock.ID) {
 			continue
 		}
-		f.r.Clocks = append(f.r.Clocks, ClockEvent{Clock: clock.ID, Kind: ClockChange, At: f.op.At,
-			Profile: f.profile(clock), Urgency: f.r.Text(clock.Urgency)})
+		f.r.Clocks = append(f.r.Clocks, f.clockEvent(clock, ClockChange))
 	}
 }
 

@@ -79,7 +79,7 @@ const (
 	ClockResume
 	ClockExtend
 	ClockChange // of profile or urgency
-	ClockAdopt  // a merged child's clock counts here too
+	ClockAdopt  // the start of a merged child's clock, which counts here too
 )
 
 // ClockEvent is evidence from which due times are derived; no due time is
@@ -91,7 +91,9 @@ type ClockEvent struct {
 	Profile string            `cbor:"4,keyasint,omitempty"`
 	Urgency string            `cbor:"5,keyasint,omitempty"`
 	Limit   string            `cbor:"6,keyasint,omitempty"` // extension, as the clock package writes limits
-	Child   envelope.RecordID `cbor:"7,keyasint"`
+	Child   envelope.RecordID `cbor:"7,keyasint"`           // brought by this merged child, and taken back with it
+	Since   int64             `cbor:"8,keyasint,omitempty"` // from when it counts, when not from At
+	Until   int64             `cbor:"9,keyasint,omitempty"` // an end that people fixed, in place of the profile's limit
 }
 
 // Assist is an organisation asked to help; the main turn stays where it is.

@@ -120,7 +120,7 @@ func holds(c Condition, r *Record, prefix string) (string, bool) {
 	case c.Absent != "":
 		return prefix + c.Absent, !r.Has(prefix + c.Absent)
 	case c.Items != "":
-		return c.Items, len(r.Items(c.Items)) >= max(c.Count, 1)
+		return c.Items, enough(c, r)
 	case c.Every != "":
 		return everyItem(c, r)
 	case c.Document != "":
@@ -154,6 +154,23 @@ func holds(c Condition, r *Record, prefix string) (string, bool) {
 		return path, false
 	}
 	return "", false
+}
+
+// enough counts the items of a group, those that pass where asked.
+func enough(c Condition, r *Record) bool {
+	n := 0
+	for _, item := range r.Items(c.Items) {
+		if c.Pass != nil {
+			if _, ok := holds(*c.Pass, r, fmt.Sprintf("%s/%d/", c.Items, item)); !ok {
+				continue
+			}
+		}
+		n++
+	}
+	if c.AtMost > 0 {
+		return n <= c.AtMost
+	}
+	return n >= max(c.Count, 1)
 }
 
 func everyItem(c Condition, r *Record) (string, bool) {
@@ -208,6 +225,7 @@ var predicates = map[string]func(*Record) bool{
 	"no_open_assist/1":   func(r *Record) bool { return !slices.ContainsFunc(r.Assists, func(a Assist) bool { return !a.Done }) },
 	"everybody_read/1":   everybodyRead,
 	"not_suspended/1":    func(r *Record) bool { return !r.Suspended },
+	"returned_often/1":   func(r *Record) bool { return r.Returns >= 2 },
 	"no_live_children/1": func(r *Record) bool { return len(r.Children) == 0 },
 }
 

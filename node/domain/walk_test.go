@@ -27,7 +27,7 @@ func walkEvent(t testing.TB, w *world) *walker {
 	k.do("copy", duty, open{"_targets": []string{village2}}).do("receipt", actor(domain.RoleVillageCadre, village2), nil)
 	k.do("ask_extension", officer, open{"_clock": "handle", "_limit": "3wd", "_reason": "complex"})
 	k.do("extend", leader, open{"_clock": "handle"})
-	k.do("ask_suspension", officer, open{"_reason": "expertise"}).do("suspend", duty, open{"_reason": "expertise"}).in("suspended", station)
+	k.do("ask_suspension", officer, open{"_reason": "expertise"}).do("suspend", leader, open{"_reason": "expertise"}).in("suspended", station)
 	k.do("resume", duty, nil).in("in_progress", station)
 	k.do("card", box, open{"_clock": "handle", "_round": int64(1), "_colour": "yellow"})
 	k.do("resolve", officer, open{"method": "10", "solved": true}, "result").in("resolved", town).running("verify")
@@ -61,7 +61,7 @@ func file(k *walker, a envelope.Actor, document string, o open, sealed ...string
 const day = "2026-05-06"
 
 func walkMediation(t testing.TB, w *world) *walker {
-	k := newCase(t, w, nil).in("registered", town).running("accept")
+	k := newCase(t, w, nil).in("registered", town).running("accept", "consent")
 	k.refused(envelope.Invalid, domain.ReasonCondition, "accept", mediator, nil) // no violence check yet
 	k.do("accept", mediator, open{"violence_check": "none", "moj_type": "02", "assigned": []string{mediator.User.String()},
 		"_number": "枫源人调〔2026〕0001号"}).running("mediate")
@@ -75,13 +75,16 @@ func walkMediation(t testing.TB, w *world) *walker {
 	file(k, mediator, "agreement", open{"copies": int64(3), "signed_on": day}, "facts", "terms", "manner")
 	k.refused(envelope.Invalid, domain.ReasonCondition, "agree_written", mediator, agree) // the parties have not signed
 	agree["parties/0/signed"], agree["parties/1/signed"] = true, true
-	k.do("agree_written", mediator, agree).in("agreed_written", "").running("confirmation", "follow_up")
+	k.do("agree_written", mediator, agree).in("agreed_written", "").running("confirmation", "perform", "visit")
 	file(k, mediator, "judicial_confirmation", open{"applied_on": day}, "court")
-	k.do("apply_confirmation", mediator, open{"confirmation_applied_on": day, "_scope_checked": true, "_joint": true}).running("follow_up")
-	k.do("confirm", judicial, nil, "confirmation_number").do("perform", mediator, open{"performed_on": day}).in("performed", "")
+	k.do("apply_confirmation", mediator, open{"confirmation_applied_on": day, "_scope_checked": true, "_joint": true}).running("court_accept", "perform", "visit")
+	k.do("court_accepted", mediator, open{"court_accepted_on": day}).running("court_decide", "perform", "visit")
+	k.do("court_extended", mediator, open{"court_decide_by": "2026-07-20"})
+	k.do("confirm", judicial, open{"confirmed_on": day}, "confirmation_number").running("enforcement", "objection", "perform", "visit")
+	k.do("perform", mediator, open{"performed_on": day}).in("performed", "").running("enforcement", "follow_up", "objection")
 	k.do("follow_up", mediator, open{"documents/follow_up/0/visited_on": day, "documents/follow_up/0/result": "performed"},
-		under("documents/follow_up/0", "visitor", "content")...).running()
-	k.do("rate", mediator, open{"rating": "satisfied"}).do("close", mediator, open{"retention": "permanent"}).running("archive")
+		under("documents/follow_up/0", "visitor", "content")...).running("enforcement", "objection")
+	k.do("rate", mediator, open{"rating": "satisfied"}).do("close", mediator, open{"retention": "permanent"}).running("archive", "enforcement")
 	k.refused(envelope.Invalid, domain.ReasonCondition, "archive", judicial, open{"retention": "permanent"}) // no back cover
 	file(k, mediator, "back_cover", open{"compiled_on": day, "pages": int64(20)}, "compiled_by")
 	return k.do("archive", judicial, open{"retention": "permanent"}).in("archived", "").running()
@@ -92,7 +95,7 @@ func walkOral(t testing.TB, w *world) *walker {
 	k.do("accept", mediator, open{"violence_check": "none", "_number": "枫源人调〔2026〕0002号", "assigned": []string{mediator.User.String()}})
 	file(k, mediator, "acceptance_form", open{"registered_on": day}, "facts", "registrar")
 	file(k, mediator, "oral_agreement_form", open{"reached_on": day}, "facts", "terms")
-	k.do("agree_oral", mediator, open{"agreed_on": day, "performance_kind": "immediate"}).running("follow_up")
+	k.do("agree_oral", mediator, open{"agreed_on": day, "performance_kind": "immediate"}).running("perform", "visit")
 	k.do("perform", mediator, open{"performed_on": day}).do("close", mediator, open{"retention": "y10"})
 	return k.do("archive", mediator, open{"retention": "y10"}).in("archived", "")
 }
@@ -278,9 +281,9 @@ func TestMerge(t *testing.T) {
 	parent := walk(t, w, "event")
 	parent.id = id(8)
 	parent.do("register", duty, open{"type": "01"}, "title")
-	running := child.r.Clocks[len(child.r.Clocks)-1]
+	brought := child.r.BroughtClocks(w.def("event"))
 	child.do("merge_into", duty, open{"_record": parent.id.String(), "_reason": "same_matter"}).in("merged", "")
-	parent.do("merge_from", duty, open{"_record": child.id.String(), "_clocks": []string{domain.FormatClock(running)}})
+	parent.do("merge_from", duty, open{"_record": child.id.String(), "_clocks": brought})
 	if len(parent.r.Children) != 1 || parent.r.Clocks[len(parent.r.Clocks)-1].Child != child.id {
 		t.Fatalf("children %v, clocks %v", parent.r.Children, parent.r.Clocks)
 	}

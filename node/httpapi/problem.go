@@ -60,6 +60,8 @@ var verdicts = map[string]domain.Text{
 	domain.ReasonOrder:      {ZH: "其他人刚刚办理过，请查看变化后再提交", EN: "Somebody has just acted. Look at the change and submit again."},
 	domain.ReasonInput:      {ZH: "填写的内容不符合要求", EN: "A value is not valid."},
 	domain.ReasonField:      {ZH: "这一步不能修改该字段", EN: "This step cannot set the field."},
+	domain.ReasonOwnRequest: {ZH: "申请须由他人批准，请由其他有权人员答复", EN: "A request is approved by somebody else than the one who asked. Let another person decide."},
+	domain.ReasonTooLong:    {ZH: "超过这一时限允许延长的最长期限，请缩短并使用同一单位（如 30d）", EN: "That is more than one extension may give. Ask for less, in the same unit (such as 30d)."},
 	domain.ReasonTooMany:    {ZH: "已达到允许的次数或数量", EN: "The allowed number is reached."},
 	domain.ReasonNothing:    {ZH: "没有需要办理的内容", EN: "There is nothing to do."},
 	domain.ReasonOfferOpen:  {ZH: "移交尚未答复，请先撤回移交", EN: "An offer is open. Withdraw it first."},

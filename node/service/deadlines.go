@@ -67,7 +67,10 @@ func clockEvents(r *domain.Record, id string) ([]clock.Event, error) {
 		if e.Clock != id {
 			continue
 		}
-		event := clock.Event{Kind: clockKinds[e.Kind], At: e.At, Profile: e.Profile, Urgency: e.Urgency}
+		event := clock.Event{Kind: clockKinds[e.Kind], At: e.At, Since: e.Since, Until: e.Until, Profile: e.Profile, Urgency: e.Urgency}
+		if !e.Child.IsZero() {
+			event.Child = e.Child.String()
+		}
 		if e.Kind == domain.ClockExtend {
 			limit, err := clock.ParseLimit(e.Limit)
 			if err != nil {

@@ -45,6 +45,8 @@ func (t *turn) guard(d *draft, r *domain.Record) error {
 		// A red card voids a request for more time, as in the provincial
 		// system.
 		wrong.add("clock", "red_card", "已亮红牌，延期申请失效", "A red card stands: the request for more time is void.")
+	case d.step.Effect == domain.IssueCard && d.open[domain.InColour] == nil && redOn(r, t.clockOf(d)):
+		wrong.add("colour", "red_card", "已亮红牌，不再亮牌", "A red card stands: no further card is issued.")
 	case d.def.ID == kindShift && d.step.ID == "take_over" && handedOverBy(r, d.caller):
 		wrong.add("note", "same_person", "交班人不能自己接班，请接班人登录后签收", "Whoever hands over cannot take over. The successor signs in and signs.")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/domain/clock"
 )
 
 // Input is what a person gives with a step: values by field path, the
@@ -348,6 +349,12 @@ func (rd *reader) declared(path string, f *domain.Field, v any) {
 	if f.Sealed() {
 		rd.text(path, f, v)
 		return
+	}
+	if s, _ := v.(string); path == domain.InLimit {
+		if _, err := clock.ParseLimit(s); err != nil {
+			rd.wrong.add("limit", "bad_limit", "延长期限应写作 3wd（工作日）、30d（日）、4h（小时）", "The extension is written 3wd (working days), 30d (days) or 4h (hours).")
+			return
+		}
 	}
 	if value, ok := rd.open(path, f, v); ok {
 		rd.out.open[path] = value

@@ -1,8 +1,6 @@
 package service
 
 import (
-	"context"
-
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
 )
@@ -20,8 +18,11 @@ func (b *Box) otherHalf(c Caller, d *draft, r *domain.Record) (*draft, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := b.sameKind(d, id); err != nil {
+			return nil, err
+		}
 		d.values.open[domain.InRecord] = id.String()
-		return b.half(c, id, domain.MergeFrom, map[string]any{domain.InRecord: d.record.String(), domain.InClocks: runningClocks(d.def, r)})
+		return b.half(c, id, domain.MergeFrom, map[string]any{domain.InRecord: d.record.String(), domain.InClocks: r.BroughtClocks(d.def)})
 	case domain.UnmergeFrom:
 		if !r.Merged() {
 			return nil, nil // the fold says so
@@ -55,6 +56,20 @@ func (b *Box) named(c Caller, d *draft) (envelope.RecordID, error) {
 	return id, nil
 }
 
+// sameKind: clocks and numbers of one kind mean nothing in another; such
+// matters are linked instead.
+func (b *Box) sameKind(d *draft, parent envelope.RecordID) error {
+	r, err := b.record(parent)
+	if err != nil {
+		return err
+	}
+	var wrong InputError
+	if r.Definition.ID != d.def.ID {
+		wrong.add("record", "other_kind", "只能归并到同一种类的事项；不同种类请用“关联”", "Only matters of the same kind are merged. Link matters of different kinds.")
+	}
+	return wrong.orNil()
+}
+
 // half drafts the step with an effect on the other record.
 func (b *Box) half(c Caller, id envelope.RecordID, effect domain.Effect, open map[string]any) (*draft, error) {
 	_, def, err := b.visible(b.policy.Load(), c.Subject, id)
@@ -71,32 +86,4 @@ func (b *Box) half(c Caller, id envelope.RecordID, effect domain.Effect, open ma
 		}
 	}
 	return nil, ErrForbidden
-}
-
-// runningClocks copies what runs on the child, since a fold never reads
-// another record.
-func runningClocks(def *domain.Definition, r *domain.Record) []string {
-	out := []string{}
-	for _, id := range r.RunningClocks(def) {
-		last := domain.ClockEvent{}
-		for _, e := range r.Clocks {
-			if e.Clock == id && (e.Kind == domain.ClockStart || e.Kind == domain.ClockAdopt || e.Kind == domain.ClockChange) {
-				if e.Kind == domain.ClockChange {
-					e.At = last.At // counts from the start
-				}
-				last = e
-			}
-		}
-		out = append(out, domain.FormatClock(last))
-	}
-	return out
-}
-
-// submitHalves has both halves decided as one request.
-func (b *Box) submitHalves(ctx context.Context, d, other *draft) (*domain.Record, error) {
-	records, err := b.submitAll(ctx, []*draft{d, other})
-	if err != nil {
-		return nil, err
-	}
-	return records[0], nil
 }

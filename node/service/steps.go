@@ -116,14 +116,27 @@ func (b *Box) stepWith(ctx context.Context, c Caller, id envelope.RecordID, step
 	if err != nil {
 		return nil, err
 	}
-	other, err := b.otherHalf(c, d, r)
+	others, err := b.besides(c, d, r)
 	if err != nil {
 		return nil, err
 	}
-	if other != nil {
-		return b.submitHalves(ctx, d, other)
+	records, err := b.submitAll(ctx, append([]*draft{d}, others...))
+	if err != nil {
+		return nil, err
 	}
-	return b.submit(ctx, d)
+	return records[0], nil
+}
+
+// besides gives the steps on other records that belong to d.
+func (b *Box) besides(c Caller, d *draft, r *domain.Record) ([]*draft, error) {
+	if d.step.Opens != nil {
+		return b.opening(c, d, r)
+	}
+	other, err := b.otherHalf(c, d, r)
+	if other == nil {
+		return nil, err
+	}
+	return []*draft{other}, err
 }
 
 func (b *Box) draftStep(c Caller, id envelope.RecordID, step, seen string, in Input) (*draft, error) {
@@ -178,7 +191,7 @@ func (b *Box) fill(p *policy, d *draft, existing *domain.Record, in Input) error
 	if d.values, err = b.readInput(p, d.def, d.step, in); err != nil {
 		return err
 	}
-	if d.step.Effect == domain.Create {
+	if d.step.Effect == domain.Create || d.step.Effect == domain.Amend {
 		b.deriveTypes(d.def, &d.values)
 	}
 	s, err := b.sealerFor(d.record, d.def.ID, existing)
@@ -210,10 +223,11 @@ func (b *Box) submit(ctx context.Context, d *draft) (*domain.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return records[0], b.watch(ctx, d.def, records[0])
+	return records[0], nil
 }
 
-// submitAll has the writer decide drafts as one atomic request.
+// submitAll has the writer decide drafts as one atomic request and raises
+// the alarms that their kinds ask for.
 func (b *Box) submitAll(ctx context.Context, drafts []*draft) ([]*domain.Record, error) {
 	if err := b.room(); err != nil {
 		return nil, err
@@ -237,7 +251,18 @@ func (b *Box) submitAll(ctx context.Context, drafts []*draft) ([]*domain.Record,
 		}
 		return nil
 	})
-	return records, err
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		if r == nil {
+			continue // the request was answered before
+		}
+		if err := b.watch(ctx, drafts[i].def, r); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
 }
 
 // requestKey ties a client's key to its user, so that nobody meets another's.

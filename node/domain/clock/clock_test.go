@@ -1,8 +1,10 @@
 package clock
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,7 +72,8 @@ func TestRealDays(t *testing.T) {
 	}
 }
 
-// reference walks every minute and knows nothing of the implementation.
+// reference walks every minute and knows nothing of the implementation but
+// which days are worked.
 type reference struct {
 	cal  *Calendar
 	runs func(ms int64) bool
@@ -78,39 +81,63 @@ type reference struct {
 
 // end is the first minute at which n units were used after from.
 func (r reference) end(from int64, firstDay Day, l Limit, until int64) int64 {
+	want := l.N
+	switch l.Unit {
+	case Hours, WorkingHours:
+		want = l.N * 60
+	case Months:
+		want = daysOfMonths(firstDay, l.N)
+	}
 	used := int64(0)
 	for ms := from; ms < until; ms += minute {
-		next := ms + minute
-		dayEnds := DayOf(next) != DayOf(ms)
-		switch l.Unit {
-		case Minutes, Hours:
-			if r.runs(ms) {
-				used++
-			}
-			if want := l.N * map[Unit]int64{Minutes: 1, Hours: 60}[l.Unit]; used == want {
-				return next
-			}
-		case WorkingHours:
-			if r.runs(ms) && r.office(ms) {
-				used++
-			}
-			if used == l.N*60 {
-				return next
-			}
-		case WorkingDays, Days:
-			d := DayOf(ms)
-			if dayEnds && d > firstDay && r.runs(ms) && (l.Unit == Days || r.cal.Works(d)) {
-				used++
-			}
-			if used == l.N && dayEnds {
-				for !r.cal.Works(d) {
-					d++
-				}
-				return d.End()
-			}
+		if r.counts(ms, firstDay, l.Unit) {
+			used++
 		}
+		if used < want {
+			continue
+		}
+		if l.Unit == Minutes || l.Unit == Hours || l.Unit == WorkingHours {
+			return ms + minute
+		}
+		d := DayOf(ms)
+		for !r.cal.Works(d) {
+			d++
+		}
+		return d.End()
 	}
 	return 0
+}
+
+// counts: minutes and hours by the minute, days by the minute that ends one.
+func (r reference) counts(ms int64, firstDay Day, u Unit) bool {
+	d := DayOf(ms)
+	switch u {
+	case Minutes, Hours:
+		return r.runs(ms)
+	case WorkingHours:
+		return r.runs(ms) && r.office(ms)
+	}
+	return DayOf(ms+minute) != d && d > firstDay && r.runs(ms) && (u != WorkingDays || r.cal.Works(d))
+}
+
+// daysOfMonths walks day by day until the month is the nth after, and the
+// day of the month is the same or the month ends.
+func daysOfMonths(first Day, n int64) int64 {
+	_, _, want := first.Date()
+	months, days := int64(0), int64(0)
+	for d := first; ; {
+		_, before, _ := d.Date()
+		d++
+		days++
+		_, month, dom := d.Date()
+		if month != before {
+			months++
+		}
+		_, next, _ := (d + 1).Date()
+		if months == n && (dom == want || next != month) {
+			return days
+		}
+	}
 }
 
 func (r reference) office(ms int64) bool {
@@ -124,64 +151,206 @@ func (r reference) office(ms int64) bool {
 	return false
 }
 
-// TestDueEqualsAWalkOverEveryMinute: any pauses, any unit, any extension,
-// any change of rule, over real calendars.
-func TestDueEqualsAWalkOverEveryMinute(t *testing.T) {
-	cal := calendar(t)
-	units := []Unit{Minutes, Hours, WorkingHours, WorkingDays, Days}
-	limit := func(t *rapid.T, name string) Limit {
-		u := rapid.SampledFrom(units).Draw(t, name+" unit")
-		top := map[Unit]int64{Minutes: 600, Hours: 72, WorkingHours: 30, WorkingDays: 8, Days: 20}[u]
-		return Limit{N: rapid.Int64Range(1, top).Draw(t, name), Unit: u}
+// told is the story of one clock as a person would tell it; the test turns
+// it into a history and walks it by the minute.
+type told struct {
+	from       int64
+	limit      Limit // of the rule that holds in the end
+	until      int64 // a fixed end in its place
+	extensions []Limit
+	pauses     [][2]int64
+}
+
+func (s *told) due(cal *Calendar) int64 {
+	r := reference{cal: cal, runs: func(ms int64) bool {
+		for _, p := range s.pauses {
+			if ms >= p[0] && ms < p[1] {
+				return false
+			}
+		}
+		return true
+	}}
+	horizon := s.from + 700*day
+	due := max(s.until, s.from)
+	if s.until == 0 {
+		due = r.end(s.from, DayOf(s.from), s.limit, horizon)
 	}
+	for _, l := range s.extensions {
+		if due != 0 {
+			due = r.end(due, DayOf(due-1), l, horizon)
+		}
+	}
+	return due
+}
+
+// drawCalendar takes some of the real years and turns some days about, as
+// a county may.
+func drawCalendar(t *rapid.T, real []Year) *Calendar {
+	var years []Year
+	for _, y := range real {
+		if rapid.Bool().Draw(t, "year known") {
+			years = append(years, y)
+		}
+	}
+	cal := NewCalendar(years, OfficeHours)
+	for range rapid.IntRange(0, 5).Draw(t, "turned days") {
+		cal.days[DayOf(at("2025-01-01 00:00"))+Day(rapid.IntRange(0, 700).Draw(t, "day"))] = rapid.Bool().Draw(t, "worked")
+	}
+	return cal
+}
+
+func drawLimit(t *rapid.T, name string) Limit {
+	u := rapid.SampledFrom([]Unit{Minutes, Hours, WorkingHours, WorkingDays, Days, Months}).Draw(t, name+" unit")
+	top := map[Unit]int64{Minutes: 600, Hours: 72, WorkingHours: 30, WorkingDays: 8, Days: 20, Months: 2}[u]
+	return Limit{N: rapid.Int64Range(1, top).Draw(t, name), Unit: u}
+}
+
+// TestDueEqualsAWalkOverEveryMinute: any calendar, unit, rule and change of
+// it, any pauses, extensions, fixed ends and backdated starts, any rounds,
+// and any merge, whose end gives back what was there.
+func TestDueEqualsAWalkOverEveryMinute(t *testing.T) {
+	var real []Year
+	for y := 2023; y <= 2026; y++ {
+		data, err := os.ReadFile(fmt.Sprintf("testdata/%d.json", y))
+		if err != nil {
+			t.Fatal(err)
+		}
+		year, err := ParseYear(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		real = append(real, year)
+	}
+	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		start := at("2025-01-01 00:00") + rapid.Int64Range(0, 600*24*60).Draw(t, "start")*minute
-		first, second := limit(t, "limit"), limit(t, "changed limit")
-		profiles := map[string]Profile{"a": {ID: "a", Rules: map[string]Rule{"default": {Limit: first, Red: Mark{Percent: 100}}}},
-			"b": {ID: "b", Rules: map[string]Rule{"default": {Limit: second, Red: Mark{Percent: 100}}}}}
-		history := []Event{{Kind: Start, At: start, Profile: "a"}}
-		type pause struct{ from, to int64 }
-		var pauses []pause
-		now := start
-		use := first
-		var extensions []Limit
-		for range rapid.IntRange(0, 4).Draw(t, "events") {
-			now += rapid.Int64Range(1, 3*24*60).Draw(t, "gap") * minute
-			switch rapid.SampledFrom([]string{"pause", "extend", "change"}).Draw(t, "what") {
-			case "pause":
-				end := now + rapid.Int64Range(1, 5*24*60).Draw(t, "length")*minute
-				pauses = append(pauses, pause{now, end})
-				history = append(history, Event{Kind: Pause, At: now}, Event{Kind: Resume, At: end})
-				now = end
-			case "extend":
-				l := limit(t, "extension")
-				extensions = append(extensions, l)
-				history = append(history, Event{Kind: Extend, At: now, Limit: l})
-			case "change":
-				use = second
-				history = append(history, Event{Kind: Change, At: now, Profile: "b"})
+		cal := drawCalendar(t, real)
+		profiles := map[string]Profile{}
+		for _, id := range []string{"a", "b", "c"} {
+			profiles[id] = Profile{ID: id, Rules: map[string]Rule{
+				"default": {Limit: drawLimit(t, "limit"), Red: Mark{Percent: 100}}, "urgent": {Limit: drawLimit(t, "urgent limit"), Red: Mark{Percent: 100}}}}
+		}
+		s := script{t: t, profiles: profiles, seen: seen, now: at("2025-01-01 00:00") + rapid.Int64Range(0, 500*24*60).Draw(t, "start")*minute}
+		s.start()
+		for range rapid.IntRange(0, 6).Draw(t, "events") {
+			s.now += rapid.Int64Range(1, 3*24*60).Draw(t, "gap") * minute
+			s.happen(rapid.SampledFrom([]string{"pause", "extend", "rule", "urgency", "date", "merge", "again"}).Draw(t, "what"))
+		}
+		got, ok := Due(s.history, cal, profiles)
+		want := s.own.due(cal)
+		for i := range s.children {
+			if due := s.children[i].due(cal); due < want {
+				want = due
 			}
 		}
-		r := reference{cal: cal, runs: func(ms int64) bool {
-			for _, p := range pauses {
-				if ms >= p.from && ms < p.to {
-					return false
-				}
-			}
-			return true
-		}}
-		until := start + 400*day
-		want := r.end(start, DayOf(start), use, until)
-		for _, l := range extensions {
-			if want != 0 {
-				want = r.end(want, DayOf(want-1), l, until)
-			}
-		}
-		got, ok := Due(history, cal, profiles)
 		if !ok || got.Due != want {
-			t.Fatalf("due %s, the walk gives %s; %v", shown(got.Due), shown(want), history)
+			t.Fatalf("due %s, the walk gives %s; %+v", shown(got.Due), shown(want), s.history)
+		}
+		apart := slices.DeleteFunc(slices.Clone(s.history), func(e Event) bool { return e.Child != "" })
+		if got, _ := Due(apart, cal, profiles); got.Due != s.own.due(cal) {
+			t.Fatalf("after the merge was undone: due %s, the walk gives %s; %+v", shown(got.Due), shown(s.own.due(cal)), apart)
 		}
 	})
+	for _, what := range []string{"pause", "extend", "rule", "urgency", "date", "merge", "again"} {
+		if seen[what] == 0 {
+			t.Errorf("no history with %s", what)
+		}
+	}
+}
+
+// script writes a history and tells its story beside it.
+type script struct {
+	t        *rapid.T
+	profiles map[string]Profile
+	seen     map[string]int
+	now      int64
+	history  []Event
+	own      told
+	children []told
+	profile  string
+	urgency  string
+}
+
+func (s *script) limit() Limit {
+	r, _ := s.profiles[s.profile].Rule(s.urgency)
+	return r.Limit
+}
+
+func (s *script) start() {
+	s.profile, s.urgency = rapid.SampledFrom([]string{"a", "b"}).Draw(s.t, "profile"), rapid.SampledFrom([]string{"", "urgent"}).Draw(s.t, "urgency")
+	e := Event{Kind: Start, At: s.now, Profile: s.profile, Urgency: s.urgency}
+	if rapid.Bool().Draw(s.t, "backdated") {
+		e.Since = s.now - rapid.Int64Range(0, 10*24*60).Draw(s.t, "since")*minute
+	}
+	s.own = told{from: cmp.Or(e.Since, s.now), limit: s.limit()}
+	s.children = nil
+	s.history = append(s.history, e)
+}
+
+func (s *script) all(f func(*told)) {
+	f(&s.own)
+	for i := range s.children {
+		f(&s.children[i])
+	}
+}
+
+func (s *script) happen(what string) {
+	s.seen[what]++
+	switch what {
+	case "pause":
+		from, to := s.now, s.now+rapid.Int64Range(1, 5*24*60).Draw(s.t, "length")*minute
+		s.all(func(x *told) { x.pauses = append(x.pauses, [2]int64{from, to}) })
+		s.history = append(s.history, Event{Kind: Pause, At: from}, Event{Kind: Resume, At: to})
+		s.now = to
+	case "extend":
+		l := drawLimit(s.t, "extension")
+		s.all(func(x *told) { x.extensions = append(x.extensions, l) })
+		s.history = append(s.history, Event{Kind: Extend, At: s.now, Limit: l})
+	case "rule", "urgency", "date":
+		s.change(what)
+	case "again":
+		s.history = append(s.history, Event{Kind: Stop, At: s.now})
+		s.start()
+	case "merge":
+		s.merge()
+	}
+}
+
+func (s *script) change(what string) {
+	switch what {
+	case "rule":
+		s.profile = rapid.SampledFrom([]string{"a", "b"}).Draw(s.t, "other profile")
+	case "urgency":
+		s.urgency = map[string]string{"": "urgent", "urgent": ""}[s.urgency]
+	case "date":
+		s.own.until = s.now + rapid.Int64Range(-1000, 40*24*60).Draw(s.t, "fixed end")*minute
+	}
+	s.own.limit = s.limit()
+	s.history = append(s.history, Event{Kind: Change, At: s.now, Profile: s.profile, Urgency: s.urgency, Until: s.own.until})
+}
+
+// merge brings in a child with a past of its own.
+func (s *script) merge() {
+	id := fmt.Sprint("child", len(s.children))
+	child := told{from: s.now - rapid.Int64Range(1, 30*24*60).Draw(s.t, "child's age")*minute}
+	rule, _ := s.profiles["c"].Rule("")
+	child.limit = rule.Limit
+	brought := []Event{{Kind: Adopt, At: child.from, Profile: "c", Child: id}}
+	at := child.from
+	if rapid.Bool().Draw(s.t, "child was paused") && s.now-at > 2*minute {
+		from := at + (s.now-at)/minute/3*minute
+		to := from + (s.now-from)/minute/2*minute
+		if to > from {
+			child.pauses = append(child.pauses, [2]int64{from, to})
+			brought = append(brought, Event{Kind: Pause, At: from, Child: id}, Event{Kind: Resume, At: to, Child: id})
+		}
+	}
+	if rapid.Bool().Draw(s.t, "child was extended") {
+		l := drawLimit(s.t, "child's extension")
+		child.extensions = append(child.extensions, l)
+		brought = append(brought, Event{Kind: Extend, At: s.now, Limit: l, Child: id})
+	}
+	s.children = append(s.children, child)
+	s.history = append(s.history, brought...)
 }
 
 // TestAnyHistoryGivesAValue: no order of events and no clock panics.
@@ -191,6 +360,7 @@ func TestAnyHistoryGivesAValue(t *testing.T) {
 		var history []Event
 		for range rapid.IntRange(0, 12).Draw(t, "n") {
 			history = append(history, Event{Kind: Kind(rapid.IntRange(1, 7).Draw(t, "kind")), At: rapid.Int64Range(-1e12, 4e12).Draw(t, "at"), Profile: "p",
+				Child: rapid.SampledFrom([]string{"", "x"}).Draw(t, "child"), Since: rapid.SampledFrom([]int64{0, 1, 1e12}).Draw(t, "since"), Until: rapid.SampledFrom([]int64{0, 1, 2e12}).Draw(t, "until"),
 				Limit: Limit{N: 1, Unit: WorkingDays}})
 		}
 		d, ok := Due(history, cal, profile("5wd"))
@@ -204,7 +374,7 @@ func TestAnyHistoryGivesAValue(t *testing.T) {
 func TestMergedClockTheEarliestWins(t *testing.T) {
 	cal := calendar(t)
 	own := []Event{{Kind: Start, At: at("2026-03-10 09:00"), Profile: "p"}}
-	merged := append(own, Event{Kind: Adopt, At: at("2026-03-02 09:00"), Profile: "p"})
+	merged := append(own, Event{Kind: Adopt, At: at("2026-03-02 09:00"), Profile: "p", Child: "x"})
 	d, _ := Due(merged, cal, profile("5wd"))
 	if shown(d.Due) != "2026-03-10 00:00" {
 		t.Fatalf("due %s", shown(d.Due))

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -114,16 +115,19 @@ const (
 	Resume
 	Extend
 	Change // of profile or urgency: counts from the start, as if it had always been so
-	Adopt  // a merged child's clock; the earliest deadline wins
+	Adopt  // the start of a merged child's clock
 )
 
 // Event is one thing that happened.
 type Event struct {
 	Kind    Kind
 	At      int64
+	Since   int64 // of Start, Adopt, Change: from when it counts; 0: from At
+	Until   int64 // of Start, Adopt, Change: an end that people fixed; 0: the profile's limit
 	Profile string
 	Urgency string
-	Limit   Limit // of Extend
+	Limit   Limit  // of Extend
+	Child   string // whose clock it was before a merge, "" for the record's own
 }
 
 // Deadline is what a clock's history comes to. Times are 0 when unknown.
@@ -145,119 +149,146 @@ type Deadline struct {
 // Runs reports whether something is due: started, not stopped, not paused.
 func (d Deadline) Runs() bool { return d.Started != 0 && d.Stopped == 0 && d.PausedSince == 0 }
 
-// course is one start and what followed until the next.
+// course is one start and what followed until the next. A merged matter
+// runs several beside one another: its own and its children's.
 type course struct {
+	child      string
 	started    int64
+	until      int64
 	profile    string
 	urgency    string
 	spans      []span
 	paused     int64
 	stopped    int64
 	extensions []Limit
-	adopted    []Event
-	rounds     int64
+	now        int64 // time of the last event
 }
 
 // Due computes the deadline of one clock. Order of events counts; a time
 // before its predecessor's (a clock set back) counts as the predecessor's.
-// ok is false when the clock was never started or its profile has no rule.
+// Of a merged matter the earliest deadline wins. ok is false when the clock
+// was never started or its profile has no rule.
 func Due(history []Event, cal *Calendar, profiles map[string]Profile) (Deadline, bool) {
-	c, ok := follow(history)
-	if !ok {
-		return Deadline{}, false
-	}
-	rule, ok := profiles[c.profile].Rule(c.urgency)
-	if !ok {
-		return Deadline{}, false
-	}
-	d := c.deadline(cal, rule, c.started, c.extensions)
-	d.Profile, d.Limit = c.profile, rule.Limit
-	for _, child := range c.adopted {
-		childRule, ok := profiles[child.Profile].Rule(child.Urgency)
+	var best Deadline
+	courses, rounds := follow(history)
+	found := false
+	for i := range courses {
+		c := &courses[i]
+		rule, ok := profiles[c.profile].Rule(c.urgency)
 		if !ok {
 			continue
 		}
-		other := c.deadline(cal, childRule, child.At, nil)
-		if other.Due != 0 && (d.Due == 0 || other.Due < d.Due) {
-			other.Profile, other.Limit = child.Profile, childRule.Limit
-			d = other
+		d := c.deadline(cal, rule)
+		d.Round, d.Profile, d.Limit = rounds, c.profile, rule.Limit
+		if !found || d.Due != 0 && (best.Due == 0 || d.Due < best.Due) {
+			best, found = d, true
 		}
 	}
-	d.Round, d.Stopped, d.PausedSince, d.Extensions = c.rounds, c.stopped, c.paused, len(c.extensions)
-	return d, true
+	return best, found
 }
 
-// follow walks the history to its last start.
-func follow(history []Event) (course, bool) {
-	var c course
-	now := int64(0)
+// follow walks the history to the courses of its last round.
+func follow(history []Event) ([]course, int64) {
+	var courses []course
+	rounds := int64(0)
 	for _, e := range history {
-		at := max(e.At, now)
-		if e.Kind != Adopt {
-			now = at
+		switch e.Kind {
+		case Start:
+			courses = []course{begin(e, latest(courses))}
+			rounds++
+		case Adopt:
+			if !running(courses) {
+				courses = nil
+				rounds++
+			}
+			courses = append(courses, begin(e, 0))
+		default:
+			for i := range courses {
+				if concerns(e, &courses[i]) {
+					courses[i].apply(e)
+				}
+			}
 		}
-		c.apply(e, at)
 	}
-	if c.started == 0 {
-		return c, false
-	}
-	if c.paused == 0 && c.stopped == 0 {
-		c.spans[len(c.spans)-1].to = never
-	}
-	if c.stopped != 0 {
-		// A stopped clock still has the deadline that it was measured by.
-		c.spans[len(c.spans)-1].to = never
-	}
-	return c, true
+	return courses, rounds
 }
 
-func (c *course) apply(e Event, at int64) {
+// concerns: what a child brought is its own, a changed rule is the
+// parent's; pause, end and more time are given to the matter as a whole.
+func concerns(e Event, c *course) bool {
+	return e.Child == c.child || e.Child == "" && e.Kind != Change
+}
+
+func running(courses []course) bool {
+	return len(courses) > 0 && courses[0].stopped == 0
+}
+
+func latest(courses []course) int64 {
+	now := int64(0)
+	for i := range courses {
+		now = max(now, courses[i].now)
+	}
+	return now
+}
+
+func begin(e Event, earliest int64) course {
+	at := max(e.At, earliest)
+	from := cmp.Or(e.Since, at)
+	return course{child: e.Child, started: from, until: e.Until, profile: e.Profile, urgency: e.Urgency,
+		spans: []span{{from: from, to: never}}, now: at}
+}
+
+func (c *course) apply(e Event) {
+	at := max(e.At, c.now)
+	c.now = at
 	switch {
-	case e.Kind == Start:
-		*c = course{started: at, profile: e.Profile, urgency: e.Urgency, spans: []span{{from: at, to: never}}, rounds: c.rounds + 1}
-	case e.Kind == Adopt:
-		if c.started == 0 || c.stopped != 0 {
-			*c = course{started: e.At, profile: e.Profile, urgency: e.Urgency, spans: []span{{from: e.At, to: never}}, rounds: c.rounds + 1}
-			return
-		}
-		c.adopted = append(c.adopted, Event{Kind: Adopt, At: e.At, Profile: e.Profile, Urgency: e.Urgency})
-		c.spans[0].from = min(c.spans[0].from, e.At)
-	case c.started == 0 || c.stopped != 0:
+	case c.stopped != 0:
 	case e.Kind == Stop:
 		c.stopped = at
-		if c.paused != 0 {
-			c.spans = append(c.spans, span{from: at, to: never})
-			c.paused = 0
-		}
+		c.resume(at) // it still has the deadline that it was measured by
 	case e.Kind == Pause && c.paused == 0:
 		c.spans[len(c.spans)-1].to = at
 		c.paused = at
-	case e.Kind == Resume && c.paused != 0:
-		c.spans = append(c.spans, span{from: at, to: never})
-		c.paused = 0
+	case e.Kind == Resume:
+		c.resume(at)
 	case e.Kind == Extend:
 		c.extensions = append(c.extensions, e.Limit)
 	case e.Kind == Change:
-		c.profile, c.urgency = e.Profile, e.Urgency
+		c.profile, c.urgency, c.until = e.Profile, e.Urgency, e.Until
+		if e.Since != 0 {
+			c.started = e.Since
+			c.spans[0].from = e.Since
+		}
 	}
 }
 
-// deadline applies a rule from an instant, then the extensions, each from
-// the end of what came before.
-func (c *course) deadline(cal *Calendar, rule Rule, from int64, extensions []Limit) Deadline {
-	end := cal.end(c.spans, from, DayOf(from), rule.Limit)
-	for _, l := range extensions {
+func (c *course) resume(at int64) {
+	if c.paused != 0 {
+		c.spans = append(c.spans, span{from: at, to: never})
+		c.paused = 0
+	}
+}
+
+// deadline applies a rule, or the end that was fixed, then the extensions,
+// each from the end of what came before. A fixed end does not move with a
+// pause.
+func (c *course) deadline(cal *Calendar, rule Rule) Deadline {
+	d := Deadline{Started: c.started, Stopped: c.stopped, PausedSince: c.paused, Extensions: len(c.extensions)}
+	end := max(c.until, c.started)
+	if c.until == 0 {
+		end = cal.end(c.spans, c.started, DayOf(c.started), rule.Limit)
+	}
+	for _, l := range c.extensions {
 		if end != never {
 			end = cal.end(c.spans, end, DayOf(end-1), l)
 		}
 	}
-	d := Deadline{Started: from}
 	if end == never {
 		return d
 	}
 	d.Due = end
-	d.Warn, d.Yellow, d.Red = cal.mark(rule.Warn, from, end), cal.mark(rule.Yellow, from, end), cal.mark(rule.Red, from, end)
-	d.Uncertain = !cal.Known(DayOf(from)) || !cal.Known(DayOf(end-1))
+	d.Warn, d.Yellow, d.Red = cal.mark(rule.Warn, c.started, end), cal.mark(rule.Yellow, c.started, end), cal.mark(rule.Red, c.started, end)
+	d.Uncertain = !cal.Known(DayOf(c.started)) || !cal.Known(DayOf(end-1))
 	return d
 }
 
