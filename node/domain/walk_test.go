@@ -3,6 +3,7 @@ package domain_test
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -199,11 +200,18 @@ func walkDefinition(t testing.TB, w *world) *walker {
 		do("retire", system, nil).do("restore", system, nil).in("active", town)
 }
 
+func walkOutline(t testing.TB, w *world) *walker {
+	k := walk(t, w, "outline").do("create", system, nil)
+	k.do("attach", system, open{"_file": strings.Repeat("ab", len(envelope.Hash{})), "_filekey": strings.Repeat("cd", len(envelope.KeyID{})), "_size": int64(9),
+		"_media": "application/geo+json"}, "_name")
+	return k.do("withdraw", system, nil).do("restore", system, nil).in("active", town)
+}
+
 // walks take every kind from creation to its end.
 var walks = map[string]func(testing.TB, *world) *walker{
 	"event": walkEvent, "mediation": walkMediation, "mediation oral": walkOral, "mediation failed": walkFailed,
 	"petition": walkPetition, "hazard": walkHazard, "notice": walkNotice, "shift": walkShift, "duty log": walkDutyLog,
-	"alarm": walkAlarm, "import": walkImport, "account": walkAccount, "organisation": walkOrganisation, "calendar": walkCalendar, "definition": walkDefinition,
+	"alarm": walkAlarm, "import": walkImport, "account": walkAccount, "organisation": walkOrganisation, "calendar": walkCalendar, "definition": walkDefinition, "outline": walkOutline,
 }
 
 func walkImport(t testing.TB, w *world) *walker {
