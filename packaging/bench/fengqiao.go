@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -18,6 +19,7 @@ import (
 type fengqiao struct {
 	*process
 	http    *http.Client
+	cookie  string // of the session
 	csrf    string
 	village string
 }
@@ -49,14 +51,20 @@ func startFengqiao(ctx context.Context, o options, dir string) (*process, error)
 // signIn signs the demo's duty officer in.
 func signIn(p *process, connections int) (*fengqiao, error) {
 	f := &fengqiao{process: p, http: client(connections)}
-	var err error
-	if f.http.Jar, err = cookiejar.New(nil); err != nil {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
 		return nil, err
 	}
+	f.http.Jar = jar
 	body, err := f.send("/session", map[string]string{"username": "duty", "password": demo.Password}, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
+	home, err := url.Parse(p.url)
+	if err != nil {
+		return nil, err
+	}
+	f.cookie, f.http.Jar = jar.Cookies(home)[0].Value, nil
 	var session struct{ CSRF string }
 	if err := json.Unmarshal(body, &session); err != nil {
 		return nil, err
@@ -90,7 +98,14 @@ func (f *fengqiao) get(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.authenticate(r)
 	return call(f.http, r, http.StatusOK)
+}
+
+func (f *fengqiao) authenticate(r *http.Request) {
+	if f.cookie != "" {
+		r.AddCookie(&http.Cookie{Name: "fq_session", Value: f.cookie})
+	}
 }
 
 func (f *fengqiao) send(path string, in any, want int) ([]byte, error) {
@@ -102,6 +117,7 @@ func (f *fengqiao) send(path string, in any, want int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.authenticate(r)
 	r.Header.Set("X-CSRF-Token", f.csrf)
 	r.Header.Set("Idempotency-Key", rand.Text())
 	return call(f.http, r, want)

@@ -29,6 +29,10 @@ type options struct {
 // measurements by name; each prints its own table.
 var measurements = map[string]func(context.Context, options) error{
 	"create":     measureCreate,
+	"lists":      measureLists,
+	"seed":       seedLarge,
+	"ready":      measureReady,
+	"memory":     measureMemory,
 	"pocketbase": servePocketBase, // the child process of create
 }
 
