@@ -183,37 +183,58 @@ func (b *Box) replay() error {
 	head := envelope.Head{Origin: b.id.Origin(), Incarnation: max(position.Incarnation, 1), Seq: position.Seq, Hash: position.Head}
 	b.overlay = newOverlay(head.Seq)
 	b.writer = &writer{box: b, commands: make(chan *command, 1024), stored: make(chan *group, maxLagOps+1), stopped: make(chan struct{}), head: head}
-	var waiting []*group
-	flush := func() error {
-		if len(waiting) == 0 {
-			return nil
-		}
-		err := b.commit(waiting)
-		waiting = nil
+	replayed := make(chan []*group)
+	committed := make(chan error, 1)
+	go func() { committed <- b.commitReplayed(replayed) }()
+	err = b.refoldAll(journal.Position(position), replayed)
+	close(replayed)
+	if err := errors.Join(err, <-committed); err != nil {
 		return err
 	}
+	if b.writer.head.Incarnation < b.id.Incarnation() { // reborn: a chain of its own begins
+		b.writer.head = envelope.Head{Origin: b.id.Origin(), Incarnation: b.id.Incarnation()}
+		b.overlay = newOverlay(0)
+	}
+	return nil
+}
+
+// refoldAll opens the journal and hands its groups on in parts, so that one
+// part is folded while the last one is put into the store.
+func (b *Box) refoldAll(from journal.Position, replayed chan<- []*group) (err error) {
+	const part = maxLagOps / 2
+	var waiting []*group
+	ops := 0
 	b.journal, err = journal.Open(journal.Options{
 		Dir: filepath.Join(b.opts.Dir, "journal"), History: filepath.Join(b.opts.Dir, "history"),
-		Origin: b.id.Origin(), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: journal.Position(position),
+		Origin: b.id.Origin(), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: from,
 	}, func(jg journal.Replayed) error {
 		g, err := b.refold(jg)
 		if err != nil {
 			return err
 		}
 		b.overlay.add(g)
-		waiting = append(waiting, g)
-		if lag, _ := b.overlay.lag(); lag < maxLagOps {
-			return nil
+		waiting, ops = append(waiting, g), ops+len(g.ops)
+		if ops >= part {
+			replayed <- waiting
+			waiting, ops = nil, 0
 		}
-		return flush()
+		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil && len(waiting) > 0 {
+		replayed <- waiting
 	}
-	if b.writer.head.Incarnation < b.id.Incarnation() { // reborn: a chain of its own begins
-		b.writer.head = envelope.Head{Origin: b.id.Origin(), Incarnation: b.id.Incarnation()}
+	return err
+}
+
+// commitReplayed puts parts into the store; after a failure it only takes
+// them, so that the reader ends.
+func (b *Box) commitReplayed(parts <-chan []*group) (err error) {
+	for groups := range parts {
+		if err == nil {
+			err = b.commit(groups)
+		}
 	}
-	return flush()
+	return err
 }
 
 // refold decides the operations of a replayed group again, exactly as the

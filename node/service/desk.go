@@ -303,7 +303,7 @@ func (b *Box) Similar(ctx context.Context, c Caller, kind string, fields map[str
 		return out, err
 	}
 	for _, h := range hits {
-		f, ok, err := b.find(c, Query{}, h.ID, h.Key, v.now)
+		f, ok, err := b.find(c, Query{}, h.ID)
 		if err != nil {
 			return out, err
 		}
@@ -347,7 +347,7 @@ func (v *viewer) samePersons(fields map[string]any, self string, out *api.Simila
 			return err
 		}
 		for _, h := range hits {
-			f, ok, err := v.box.find(v.c, Query{}, h.ID, h.Key, v.now)
+			f, ok, err := v.box.find(v.c, Query{}, h.ID)
 			if err != nil {
 				return err
 			}

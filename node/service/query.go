@@ -42,6 +42,9 @@ type Page struct {
 	AsOf  int64
 }
 
+// late: only what is past its time, from lists by due time.
+func (q Query) late() bool { return q.Overdue || q.Queue == "overdue" }
+
 const (
 	maxPage = 200
 	// maxScan bounds the work of one page where rights filter most rows
@@ -71,15 +74,19 @@ func (b *Box) Records(ctx context.Context, c Caller, q Query) (Page, error) {
 	seen := map[envelope.RecordID]bool{}
 	scanned := 0
 	for ; at < len(sources); at, after = at+1, nil {
+	scan:
 		for {
 			hits, err := b.store.Scan(sources[at].prefix, after, sources[at].reverse, maxPage)
 			if err != nil {
 				return page, err
 			}
 			for _, h := range hits {
+				if q.late() && dueOfKey(h.Key) > now {
+					break scan // sorted by due time: the rest is not late either
+				}
 				after = h.Key
 				scanned++
-				f, ok, err := b.find(c, q, h.ID, h.Key, now)
+				f, ok, err := b.find(c, q, h.ID)
 				if err != nil {
 					return page, err
 				}
@@ -126,13 +133,15 @@ func (b *Box) sources(c Caller, q Query) []source {
 	var out []source
 	for _, kind := range kinds {
 		switch {
+		case q.late(): // the one list by due time; the rest filters
+			out = append(out, source{keyOf("o", org, kind), false})
 		case q.Village != "":
 			out = append(out, source{keyOf("v", q.Village, kind), true})
 		case q.State != "":
 			out = append(out, source{keyOf("s", org, kind, q.State), false})
 		case q.Queue == "incoming", q.From > 0 || q.To > 0:
 			out = append(out, source{keyOf("k", kind), true})
-		case q.Open || q.Overdue || q.Queue == "overdue":
+		case q.Open:
 			out = append(out, source{keyOf("o", org, kind), false})
 		default:
 			out = append(out, source{keyOf("c", org, kind), false})
@@ -193,7 +202,7 @@ func isMatter(def *domain.Definition) bool {
 }
 
 // find reads one hit and applies rights and filters.
-func (b *Box) find(c Caller, q Query, id envelope.RecordID, key []byte, now int64) (Found, bool, error) {
+func (b *Box) find(c Caller, q Query, id envelope.RecordID) (Found, bool, error) {
 	p := b.policy.Load()
 	r, err := b.record(id)
 	if errors.Is(err, ErrNotFound) {
@@ -208,9 +217,6 @@ func (b *Box) find(c Caller, q Query, id envelope.RecordID, key []byte, now int6
 	}
 	if counts, err := b.imported(r); err != nil || !counts {
 		return Found{}, false, err
-	}
-	if (q.Overdue || q.Queue == "overdue") && dueOfKey(key) > now {
-		return Found{}, false, nil
 	}
 	sight := domain.SightOf(p, c.Subject, def, r)
 	return Found{Record: r, Def: def, Sight: sight}, sight > domain.SightNone, nil
