@@ -39,6 +39,14 @@ type Sheet struct {
 	Codes        []string `json:"codes"`  // break-glass
 }
 
+// DivisionCounts says what an import of divisions did.
+type DivisionCounts struct {
+	New     int            `json:"new"`
+	Changed int            `json:"changed"`
+	Same    int            `json:"same"`
+	Levels  map[string]int `json:"levels"` // rows of each level
+}
+
 // GrantInput is a role to give.
 type GrantInput struct {
 	Role         string `json:"role" required:"true" maxLength:"64"`

@@ -19,9 +19,11 @@ type Problem struct {
 	RetryAfter int             `json:"retry_after,omitempty"` // seconds
 }
 
-// FieldProblem is one wrong value.
+// FieldProblem is one wrong value: the field as forms know it, and where it
+// stands in the body that was sent (RFC 6901).
 type FieldProblem struct {
 	Field   string `json:"field"`
+	Pointer string `json:"pointer,omitempty"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }

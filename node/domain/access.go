@@ -33,6 +33,9 @@ var adminRoles = []string{RoleSystemAdmin, RoleSecurityAdmin, RoleAuditAdmin}
 // Roles lists every role that an account may hold, business roles first.
 func Roles() []string { return append(slices.Clone(businessRoles), adminRoles...) }
 
+// AdminRoles lists the three administrators.
+func AdminRoles() []string { return slices.Clone(adminRoles) }
+
 // Grant is a role held for an organisation.
 type Grant struct {
 	Role         string

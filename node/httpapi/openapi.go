@@ -61,8 +61,21 @@ func (d *documentBuilder) operation(r *Route, params []string) (map[string]any, 
 	for _, p := range params {
 		list = append(list, map[string]any{"name": p, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 	}
+	for _, p := range r.Query {
+		list = append(list, p.describe())
+	}
+	if r.writes() {
+		op["x-repeat"] = string(r.Repeat)
+		list = append(list, header("Idempotency-Key", map[string]any{"type": "string", "minLength": 8, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}))
+		if r.Permission != PermNone {
+			list = append(list, header("X-CSRF-Token", map[string]any{"type": "string"}))
+		}
+	}
 	if list != nil {
 		op["parameters"] = list
+	}
+	if r.Accepts != "" {
+		op["requestBody"] = map[string]any{"required": true, "content": binary(r.Accepts)}
 	}
 	if r.in != reflect.TypeFor[none]() {
 		ref, err := d.ref(r.in, true)
@@ -72,6 +85,9 @@ func (d *documentBuilder) operation(r *Route, params []string) (map[string]any, 
 		op["requestBody"] = map[string]any{"required": true, "content": map[string]any{"application/json": map[string]any{"schema": ref}}}
 	}
 	answer := map[string]any{"description": http.StatusText(r.Status)}
+	if r.Answers != "" {
+		answer["content"] = binary(r.Answers)
+	}
 	if r.out != reflect.TypeFor[none]() {
 		ref, err := d.ref(r.out, false)
 		if err != nil {
@@ -84,6 +100,31 @@ func (d *documentBuilder) operation(r *Route, params []string) (map[string]any, 
 		"default":            map[string]any{"description": "Problem", "content": map[string]any{"application/problem+json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/Problem"}}}},
 	}
 	return op, nil
+}
+
+func header(name string, schema map[string]any) map[string]any {
+	return map[string]any{"name": name, "in": "header", "required": true, "schema": schema}
+}
+
+func binary(media string) map[string]any {
+	return map[string]any{media: map[string]any{"schema": map[string]any{"type": "string", "format": "binary"}}}
+}
+
+func (p Param) describe() map[string]any {
+	schema := map[string]any{"type": string(p.Kind)}
+	switch {
+	case p.Kind == text:
+		schema["maxLength"] = p.Max
+		if p.Enum != nil {
+			schema["enum"] = append([]string{""}, p.Enum...)
+		}
+	case p.Kind == whole:
+		schema["minimum"] = 0
+		if p.Max > 0 {
+			schema["maximum"] = p.Max
+		}
+	}
+	return map[string]any{"name": p.Name, "in": "query", "required": p.Required, "schema": schema}
 }
 
 // ref reflects a type and its parts into components and gives a reference.
@@ -193,28 +234,61 @@ func collect(e *jsonschema.ValidationError, lang string, out *[]api.FieldProblem
 	if len(e.Causes) > 0 {
 		return
 	}
-	at := strings.Join(e.InstanceLocation, "/")
-	add := func(field, code, zh, en string) {
-		*out = append(*out, api.FieldProblem{Field: field, Code: code, Message: say(lang, zh, en)})
+	add := func(code, zh, en string, under ...string) {
+		at := append(slices.Clone(e.InstanceLocation), under...)
+		*out = append(*out, api.FieldProblem{Field: strings.Join(at, "/"), Pointer: pointerOf(at...), Code: code, Message: say(lang, zh, en)})
 	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, name := range k.Missing {
-			add(strings.TrimPrefix(at+"/"+name, "/"), "required", "请填写", "This is required.")
+			add("required", "请填写", "This is required.", name)
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			add(strings.TrimPrefix(at+"/"+name, "/"), "unknown_field", "没有这个字段", "There is no such field.")
+			add("unknown_field", "没有这个字段", "There is no such field.", name)
 		}
 	case *kind.MaxLength:
-		add(at, "too_long", fmt.Sprintf("最多 %d 字，现有 %d 字", k.Want, k.Got), fmt.Sprintf("At most %d characters, there are %d.", k.Want, k.Got))
+		add("too_long", fmt.Sprintf("最多 %d 字，现有 %d 字", k.Want, k.Got), fmt.Sprintf("At most %d characters, there are %d.", k.Want, k.Got))
 	case *kind.MinLength:
-		add(at, "too_short", fmt.Sprintf("至少 %d 字", k.Want), fmt.Sprintf("At least %d characters.", k.Want))
+		add("too_short", fmt.Sprintf("至少 %d 字", k.Want), fmt.Sprintf("At least %d characters.", k.Want))
+	case *kind.MaxItems:
+		add("too_many", fmt.Sprintf("最多 %d 项，现有 %d 项", k.Want, k.Got), fmt.Sprintf("At most %d items, there are %d.", k.Want, k.Got))
+	case *kind.MinItems:
+		add("too_few", fmt.Sprintf("至少 %d 项", k.Want), fmt.Sprintf("At least %d items.", k.Want))
 	case *kind.Enum:
-		add(at, "unknown_code", "不在可选范围内", "This is not one of the choices.")
+		add("unknown_code", "不在可选范围内", "This is not one of the choices.")
 	case *kind.Type:
-		add(at, "bad_type", "类型不对", "This has the wrong type.")
+		add("bad_type", "类型不对", "This has the wrong type.")
 	default:
-		add(at, "invalid", "不符合要求", e.ErrorKind.LocalizedString(printer))
+		add("invalid", "不符合要求", e.ErrorKind.LocalizedString(printer))
 	}
+}
+
+// pointerOf writes a JSON pointer (RFC 6901).
+func pointerOf(tokens ...string) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(t))
+	}
+	return b.String()
+}
+
+// pointer says where in the body the service's path of a value stands.
+func (r *Route) pointer(path string) string {
+	input, isInput := strings.CutPrefix(path, "_")
+	switch {
+	case path == "" || r.in == nil || r.in == reflect.TypeFor[none]():
+		return ""
+	case !hasFields(r.in) || path == "note" || path == "seen":
+		return pointerOf(strings.Split(path, "/")...)
+	case isInput:
+		return pointerOf("inputs", input)
+	}
+	return pointerOf("fields", path)
+}
+
+// hasFields: values of a record are keys of one map, slashes and all.
+func hasFields(t reflect.Type) bool {
+	f, ok := t.FieldByName("Fields")
+	return ok && f.Type.Kind() == reflect.Map
 }

@@ -33,8 +33,7 @@ func (s *Server) outside() {
 }
 
 func (s *Server) missing(g *gin.Context, status int) {
-	c := &call{Context: g, server: s, route: &Route{ID: "none"}, requestID: g.GetString("request_id")}
-	c.fail(problem{status: status, code: "no_such_address", zh: "没有这个地址", en: "There is no such address."})
+	s.refuse(g, problem{status: status, code: "no_such_address", zh: "没有这个地址", en: "There is no such address."})
 }
 
 // readyz is true whenever local work is possible.

@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
+	"os"
+	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
@@ -41,6 +45,17 @@ var plain = []struct {
 	{service.ErrNotSetUp, http.StatusServiceUnavailable, "not_set_up", "本机还没有初始化，请先打开 /setup 完成设置", "The box is not set up. Open /setup first.", 0},
 	{service.ErrSession, http.StatusUnauthorized, "session_expired", "登录已过期，请重新登录；已填写的内容不会丢失", "Your session has ended. Sign in again; nothing typed is lost.", 0},
 	{service.ErrCredentials, http.StatusUnauthorized, "bad_credentials", "用户名或密码不正确", "User name or password is wrong.", 0},
+	{service.ErrTooFast, http.StatusTooManyRequests, "too_fast", "这台电脑登录过于频繁，请一分钟后再试", "Too many attempts from this address. Try again in a minute.", 60},
+	{service.ErrBusy, http.StatusServiceUnavailable, "busy", "同时登录的人太多，请过几秒再试", "Too many are signing in. Try again in a few seconds.", 3},
+	{service.ErrOldPassword, http.StatusUnprocessableEntity, "bad_password", "原密码不正确，请重新输入", "The old password is wrong. Type it again.", 0},
+	{service.ErrSetupCode, http.StatusForbidden, "bad_setup_code", "设置码不正确或已失效。请看本机终端；输错 5 次或超过 30 分钟后，重启服务会显示新的设置码", "The setup code is wrong or used up. Look at the terminal; after 5 tries or 30 minutes a restart shows a new one.", 0},
+	{service.ErrInProgress, http.StatusConflict, "in_progress", "同一请求正在办理，请稍候", "The same request is being done. Wait a moment.", 2},
+	{service.ErrTooMany, http.StatusTooManyRequests, "too_many_streams", "打开的页面太多，请关闭几个后重试", "Too many pages are open. Close some and try again.", 30},
+	{service.ErrStopping, http.StatusServiceUnavailable, "stopping", "系统正在重启，请过几秒再试；已填写的内容不会丢失", "The box is restarting. Try again in a few seconds; nothing typed is lost.", 5},
+	{syscall.ENOSPC, http.StatusInsufficientStorage, "disk_full", "磁盘已满，暂时不能保存；请系统管理员清理后重试，已填写的内容不会丢失", "The disk is full. Nothing can be saved until the system administrator frees space; nothing typed is lost.", 60},
+	{context.Canceled, http.StatusBadRequest, "cancelled", "请求已取消", "The request was cancelled.", 0},
+	{io.ErrUnexpectedEOF, http.StatusBadRequest, "body_cut", "内容没有传完，请检查网络后重试", "The content did not arrive whole. Check the line and try again.", 0},
+	{os.ErrDeadlineExceeded, http.StatusRequestTimeout, "too_slow", "网络太慢，内容没有传完，请重试", "The line is too slow and the content did not arrive whole. Try again.", 0},
 	{service.ErrLocked, http.StatusTooManyRequests, "locked", "尝试次数过多，请 15 分钟后再试，或请安全管理员解锁", "Too many attempts. Try again in 15 minutes or ask the security administrator.", 900},
 	{service.ErrDisabled, http.StatusForbidden, "account_disabled", "账号已停用，请联系安全管理员", "The account is disabled. Ask the security administrator.", 0},
 	{service.ErrPasswordPolicy, http.StatusUnprocessableEntity, "weak_password", "新密码至少 8 位，含字母、数字、符号中的两种，不含用户名，且不同于旧密码", "The new password needs 8 characters of two kinds, without the user name, and differs from the old one.", 0},
@@ -79,7 +94,7 @@ func (c *call) answer(err error) problem {
 	if errors.As(err, &wrong) {
 		p = problem{status: http.StatusUnprocessableEntity, code: "invalid_input", zh: "有内容不符合要求，请按提示修改", en: "Some values are not valid. Correct them as shown."}
 		for _, f := range wrong.Fields {
-			p.fields = append(p.fields, api.FieldProblem{Field: f.Path, Code: f.Code, Message: f.Message.In(c.lang())})
+			p.fields = append(p.fields, api.FieldProblem{Field: f.Path, Pointer: c.route.pointer(f.Path), Code: f.Code, Message: f.Message.In(c.lang())})
 		}
 		return p
 	}
@@ -97,9 +112,11 @@ func (c *call) answer(err error) problem {
 		}
 	}
 	c.server.log.Error("request failed", "id", c.requestID, "route", c.route.ID, "err", err)
-	return problem{status: http.StatusInternalServerError, code: "internal",
-		zh: "系统出错了，您填写的内容还在。请稍后再试；若仍不行，请把追踪号告诉系统管理员", en: "Something failed; what you typed is still there. Try again, or tell the system administrator the request number."}
+	return errInternal
 }
+
+var errInternal = problem{status: http.StatusInternalServerError, code: "internal",
+	zh: "系统出错了，您填写的内容还在。请稍后再试；若仍不行，请把追踪号告诉系统管理员", en: "Something failed; what you typed is still there. Try again, or tell the system administrator the request number."}
 
 func (c *call) refused(r *service.Refusal) problem {
 	text, ok := verdicts[r.Verdict.Reason]
@@ -115,7 +132,7 @@ func (c *call) refused(r *service.Refusal) problem {
 	}
 	for _, f := range r.Failed {
 		if msg := f.Condition.Message.In(c.lang()); msg != "" {
-			p.fields = append(p.fields, api.FieldProblem{Field: f.Path, Code: "condition", Message: msg})
+			p.fields = append(p.fields, api.FieldProblem{Field: f.Path, Pointer: c.route.pointer(f.Path), Code: "condition", Message: msg})
 		}
 	}
 	return p

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/fengqiao/fengqiao/node/domain"
 )
@@ -62,21 +64,61 @@ type Route struct {
 	Summary    string
 	Permission Permission
 	Status     int
-	Raw        bool // the handler owns body or answer
-	Limit      int64
+	Query      []Param
+	Repeat     Repeat // of a write
+	Raw        bool   // the handler writes the answer itself
+	Accepts    string // media type of a body that is not JSON
+	Answers    string // media type of an answer that is not JSON
+	Limit      int64  // bytes of the body; 0 is a megabyte
 	in, out    reflect.Type
 	handler    func(*call) (any, error)
 }
 
+// Repeat says what a write does when it is sent again with its
+// Idempotency-Key; every write names one.
+type Repeat string
+
 const (
-	jsonLimit = 1 << 20
-	rawLimit  = 64<<20 + 1<<10
+	// RepeatOperation: the operation carries the key, so that even a restart
+	// between the two changes nothing. Kept as long as the journal.
+	RepeatOperation Repeat = "operation"
+	// RepeatAnswer: the first answer is kept on this box for a day.
+	RepeatAnswer Repeat = "answer"
+	// RepeatHarmless: sending it again does nothing more (a draft is put
+	// whole, presence is only the last), or must be seen again (signing in,
+	// reading a full value), or its answer may not be kept (the emergency
+	// sheet). The key is asked for and not remembered.
+	RepeatHarmless Repeat = "harmless"
 )
+
+// Param is a query parameter with its limits.
+type Param struct {
+	Name     string
+	Kind     paramKind
+	Max      int // characters, or the greatest number
+	Enum     []string
+	Required bool
+}
+
+type paramKind string
+
+const (
+	text    paramKind = "string"
+	whole   paramKind = "integer"
+	boolean paramKind = "boolean"
+)
+
+const jsonLimit = 1 << 20
 
 // registry collects routes in the order of the document.
 type registry struct {
 	routes []*Route
 }
+
+// writes reports whether the route changes anything.
+func (r *Route) writes() bool { return r.Method != http.MethodGet }
+
+func (r *Route) limit() int64 { return max(r.Limit, jsonLimit) }
 
 // none is the body of routes without one.
 type none struct{}
@@ -96,6 +138,19 @@ func add[In, Out any](g *registry, r Route, h func(*call, In) (Out, error)) {
 	g.register(r)
 }
 
+// upload registers a route that takes a whole file and answers in JSON.
+func upload[Out any](g *registry, r Route, h func(*call, []byte) (Out, error)) {
+	r.in, r.out = reflect.TypeFor[none](), reflect.TypeFor[Out]()
+	r.handler = func(c *call) (any, error) {
+		data, err := c.read()
+		if err != nil {
+			return nil, err
+		}
+		return h(c, data)
+	}
+	g.register(r)
+}
+
 // raw registers a route whose handler owns body or answer.
 func raw(g *registry, r Route, h func(*call) error) {
 	r.Raw = true
@@ -105,7 +160,7 @@ func raw(g *registry, r Route, h func(*call) error) {
 }
 
 func (g *registry) register(r Route) {
-	if r.ID == "" || r.Permission == "" || r.Status == 0 || r.Method == "" {
+	if r.ID == "" || r.Permission == "" || r.Status == 0 || r.Method == "" || r.writes() != (r.Repeat != "") {
 		panic(fmt.Sprintf("httpapi: route %s %s is incomplete", r.Method, r.Path))
 	}
 	for _, other := range g.routes {
@@ -116,14 +171,59 @@ func (g *registry) register(r Route) {
 	g.routes = append(g.routes, &r)
 }
 
+// read takes the whole body, up to the route's limit.
+func (c *call) read() ([]byte, error) {
+	if c.Request.ContentLength > c.route.limit() {
+		return nil, c.tooLarge()
+	}
+	if err := c.hurry(); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, c.route.limit()))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, c.tooLarge()
+	case err != nil:
+		return nil, errCut
+	}
+	// What is done with it may take longer; a limit that ran out would end it.
+	if err := http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	return data, nil
+}
+
+// hurry gives a form seconds to arrive, not the minutes of a large file, so
+// that slow senders do not gather. The server sets the limit of the next
+// request anew.
+func (c *call) hurry() error {
+	if c.route.Accepts != "" {
+		return nil
+	}
+	err := http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyLimit))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+func (c *call) tooLarge() error {
+	if c.route.Accepts != "" {
+		n := c.route.limit() >> 20
+		return problem{status: http.StatusRequestEntityTooLarge, code: "file_too_large",
+			zh: fmt.Sprintf("文件超过 %d MB，请压缩或拆分后再传", n), en: fmt.Sprintf("The file exceeds %d MB. Compress or split it.", n)}
+	}
+	return problem{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
+		zh: "内容太大，请缩短或改用附件", en: "The content is too large. Shorten it or attach a file."}
+}
+
+// errCut: the line broke, or the client went away.
+var errCut = problem{status: http.StatusBadRequest, code: "body_cut", zh: "内容没有传完，请检查网络后重试", en: "The content did not arrive whole. Check the line and try again."}
+
 // body reads and validates a JSON body: known fields, no doubles, limits.
 func (c *call) body(into any) error {
-	data, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, jsonLimit))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return problem{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
-			zh: "内容太大，请缩短或改用附件", en: "The content is too large. Shorten it or attach a file."}
-	}
+	data, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -146,15 +246,19 @@ func badJSON(error) error {
 	return problem{status: http.StatusBadRequest, code: "bad_json", zh: "请求内容无法读取，请刷新页面后重试", en: "The request cannot be read. Reload the page and try again."}
 }
 
-// doubles refuses objects that name a key twice: readers would disagree on
-// which one counts.
+// doubles refuses objects that name a key twice, since readers would
+// disagree on which one counts, and what is nested or counted beyond reason.
 func doubles(data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
 	var walk func(depth int) error
 	walk = func(depth int) error {
 		t, err := dec.Token()
 		if err != nil {
 			return err
+		}
+		if n, ok := t.(json.Number); ok {
+			return plainNumber(n)
 		}
 		delim, ok := t.(json.Delim)
 		if !ok {
@@ -188,6 +292,16 @@ func doubles(data []byte) error {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more follows")
+	}
+	return nil
+}
+
+// plainNumber refuses numbers that no field has and whose value alone would
+// cost memory.
+func plainNumber(n json.Number) error {
+	f, err := n.Float64()
+	if err != nil || len(n) > 24 || math.Abs(f) > 1<<53 {
+		return errors.New("number out of range")
 	}
 	return nil
 }

@@ -1,15 +1,17 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -24,7 +26,9 @@ const (
 	apiBase       = "/api/v1"
 	cookieSession = "fq_session"
 	cookieDisplay = "fq_display"
-	requestLimit  = 60 * time.Second
+	cookieDevice  = "fq_device"
+	deviceLife    = 180 * 24 * time.Hour
+	bodyLimit     = 30 * time.Second // to send a JSON body; files have the server's own
 )
 
 // Options of a server.
@@ -48,6 +52,8 @@ type Server struct {
 	document []byte
 	engine   *gin.Engine
 	metrics  *metrics
+	origins  *http.CrossOriginProtection
+	streams  *streams
 }
 
 // New builds the server. It fails only when a route is described wrongly.
@@ -55,7 +61,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{box: o.Box, log: o.Log, o: o, registry: routes()}
+	s := &Server{box: o.Box, log: o.Log, o: o, registry: routes(), origins: http.NewCrossOriginProtection(), streams: &streams{open: map[string]int{}}}
 	var err error
 	if s.document, err = s.registry.document(); err != nil {
 		return nil, err
@@ -67,7 +73,7 @@ func New(o Options) (*Server, error) {
 	gin.SetMode(gin.ReleaseMode)
 	s.engine = gin.New()
 	s.engine.HandleMethodNotAllowed = true
-	s.engine.Use(s.guard)
+	s.engine.Use(s.guard, s.sameOrigin)
 	for _, r := range s.registry.routes {
 		s.engine.Handle(r.Method, apiBase+r.Path, s.handle(r))
 	}
@@ -75,15 +81,23 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler is the whole interface with protection against foreign origins.
-func (s *Server) Handler() http.Handler {
-	p := http.NewCrossOriginProtection()
-	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(http.StatusForbidden)
-		w.Write([]byte(`{"type":"/problems/cross_origin","code":"cross_origin","status":403,"title":"请求来自其他网站，已拒绝","detail":"请求来自其他网站，已拒绝。请直接打开本系统操作。"}`))
-	}))
-	return p.Handler(s.engine)
+// Handler is the whole interface.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// sameOrigin refuses writes that a page of another site sends: by
+// Sec-Fetch-Site where the browser says it, else by Origin.
+func (s *Server) sameOrigin(g *gin.Context) {
+	if err := s.origins.Check(g.Request); err != nil {
+		s.refuse(g, errOrigin)
+	}
+}
+
+var errOrigin = problem{status: http.StatusForbidden, code: "cross_origin", zh: "请求来自其他网站，已拒绝。请直接打开本系统操作", en: "The request comes from another site. Open this system itself."}
+
+// refuse answers a request that no route takes.
+func (s *Server) refuse(g *gin.Context, p problem) {
+	c := &call{Context: g, server: s, route: &Route{ID: "none"}, requestID: g.GetString("request_id")}
+	c.fail(p)
 }
 
 // call is one request on its way.
@@ -97,7 +111,7 @@ type call struct {
 }
 
 func (c *call) lang() string {
-	if l := c.Query("lang"); l != "" {
+	if l := c.Context.Query("lang"); l == "zh" || l == "en" {
 		return l
 	}
 	if strings.HasPrefix(strings.ToLower(c.GetHeader("Accept-Language")), "en") {
@@ -109,13 +123,24 @@ func (c *call) lang() string {
 func (c *call) ctx() context.Context { return c.Request.Context() }
 
 // address is the client's, for lockout and audit. The box stands at the
-// edge of its LAN: no header of a proxy is believed.
+// edge of its LAN: no header of a proxy is believed. Of IPv6 it is the
+// network, since one client has as many addresses as it likes.
 func (c *call) address() string {
-	host, _, err := net.SplitHostPort(c.Request.RemoteAddr)
+	at, err := netip.ParseAddrPort(c.Request.RemoteAddr)
 	if err != nil {
 		return c.Request.RemoteAddr
 	}
-	return host
+	a := at.Addr().Unmap().WithZone("")
+	if p, err := a.Prefix(64); err == nil && a.Is6() && !a.IsLoopback() {
+		return p.String()
+	}
+	return a.String()
+}
+
+// origin is where somebody signs in from.
+func (c *call) origin() service.Origin {
+	device, _ := c.Cookie(cookieDevice) // a browser without one is new
+	return service.Origin{Address: c.address(), Device: device}
 }
 
 // guard sets headers, catches panics and logs without personal data.
@@ -135,7 +160,7 @@ func (s *Server) guard(c *gin.Context) {
 		if r := recover(); r != nil {
 			s.log.Error("panic", "id", id, "panic", r, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
-				c.AbortWithStatus(http.StatusInternalServerError)
+				s.refuse(c, errInternal)
 			}
 		}
 		s.metrics.observe(c.FullPath(), c.Request.Method, c.Writer.Status(), time.Since(start))
@@ -152,6 +177,10 @@ func (s *Server) handle(r *Route) gin.HandlerFunc {
 			c.fail(err)
 			return
 		}
+		if r.Repeat == RepeatAnswer {
+			c.once()
+			return
+		}
 		out, err := r.handler(c)
 		if err != nil {
 			if !g.Writer.Written() {
@@ -162,13 +191,58 @@ func (s *Server) handle(r *Route) gin.HandlerFunc {
 		if r.Raw || g.Writer.Written() {
 			return
 		}
-		if r.Status == http.StatusNoContent {
-			g.Status(http.StatusNoContent)
+		body, err := encode(r, out)
+		if err != nil {
+			c.fail(err)
 			return
 		}
-		g.Header("Cache-Control", "no-store")
-		g.JSON(r.Status, out)
+		c.reply(r.Status, body)
 	}
+}
+
+func encode(r *Route, out any) ([]byte, error) {
+	if r.Status == http.StatusNoContent {
+		return nil, nil
+	}
+	return json.Marshal(out)
+}
+
+func (c *call) reply(status int, body []byte) {
+	c.Header("Cache-Control", "no-store")
+	if body == nil {
+		c.Status(status)
+		return
+	}
+	c.Data(status, "application/json; charset=utf-8", body)
+}
+
+// once runs a write whose answer is kept for its key.
+func (c *call) once() {
+	data, err := c.read()
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	key := c.caller.Key
+	c.caller.Key = "" // the answer holds it, not the operations of which it is made
+	c.Request.Body = io.NopCloser(bytes.NewReader(data))
+	request := append([]byte(c.Request.Method+" "+c.Request.URL.RequestURI()+"\n"), data...)
+	a, replayed, err := c.server.box.Once(c.caller, key, request, func() (service.Answer, error) {
+		out, err := c.route.handler(c)
+		if err != nil {
+			return service.Answer{}, err
+		}
+		body, err := encode(c.route, out)
+		return service.Answer{Status: c.route.Status, Body: body}, err
+	})
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	if replayed {
+		c.Header("Idempotent-Replayed", "true")
+	}
+	c.reply(a.Status, a.Body)
 }
 
 var (
@@ -177,11 +251,8 @@ var (
 )
 
 func (c *call) admit() error {
-	if c.route.Permission == PermNone {
-		return c.writeKey()
-	}
-	if c.route.Permission == PermWall && c.displayAllowed() {
-		return nil
+	if c.route.Permission == PermNone || c.route.Permission == PermWall && c.displayAllowed() {
+		return c.form()
 	}
 	token, err := c.Cookie(cookieSession)
 	if err != nil {
@@ -197,19 +268,23 @@ func (c *call) admit() error {
 	if c.session.MustChange && c.route.Permission != PermSession {
 		return problem{status: http.StatusForbidden, code: "password_change_required", zh: "首次登录请先修改密码", en: "Change your password first."}
 	}
-	if c.writes() && subtle.ConstantTimeCompare([]byte(c.GetHeader("X-CSRF-Token")), []byte(c.session.CSRF)) != 1 {
+	if c.route.writes() && subtle.ConstantTimeCompare([]byte(c.GetHeader("X-CSRF-Token")), []byte(c.session.CSRF)) != 1 {
 		return errCSRF
+	}
+	return c.form()
+}
+
+// form checks what needs no body: the conditions and the key.
+func (c *call) form() error {
+	if err := c.checkQuery(); err != nil {
+		return err
 	}
 	return c.writeKey()
 }
 
-func (c *call) writes() bool {
-	return c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead
-}
-
 // writeKey takes the idempotency key that every write needs.
 func (c *call) writeKey() error {
-	if !c.writes() {
+	if !c.route.writes() {
 		return nil
 	}
 	key := c.GetHeader("Idempotency-Key")
@@ -232,8 +307,17 @@ func (c *call) displayAllowed() bool {
 }
 
 func (c *call) setSession(s *service.Session) {
+	c.cookie(cookieSession, s.Token, time.Until(time.UnixMilli(s.Expires)), "/")
+	if s.Device != "" {
+		c.cookie(cookieDevice, s.Device, deviceLife, apiBase+"/session")
+	}
+}
+
+// cookie sets one that scripts and other sites never see; over TLS, only
+// there.
+func (c *call) cookie(name, value string, life time.Duration, path string) {
 	c.SetSameSite(http.SameSiteStrictMode)
-	c.SetCookie(cookieSession, s.Token, int(time.Until(time.UnixMilli(s.Expires)).Seconds()), "/", "", c.server.o.Secure, true)
+	c.SetCookie(name, value, int(life.Seconds()), path, "", c.server.o.Secure || c.Request.TLS != nil, true)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -242,8 +326,10 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // with the change's number as its id.
 func (c *call) stream(start func(send func(id, event string, data any) error) error, next func(ctx context.Context, send func(id, event string, data any) error) error) error {
 	rc := http.NewResponseController(c.Writer)
-	if err := rc.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+	for _, lift := range []func(time.Time) error{rc.SetReadDeadline, rc.SetWriteDeadline} {
+		if err := lift(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
 	}
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream")

@@ -62,6 +62,7 @@ type Box struct {
 	hub      *hub
 	guard    *guard
 	presence presence
+	running  sync.Map // idempotency keys whose request is being done
 	setupMu  sync.Mutex
 	setup    setup
 	foundMu  sync.Mutex

@@ -269,34 +269,6 @@ func TestBadInputIsNamed(t *testing.T) {
 	}
 }
 
-func TestSignInAndLockout(t *testing.T) {
-	b := newTestBox(t)
-	ctx := context.Background()
-	id, _ := b.AccountByName("duty01")
-	password, err := b.ResetPassword(ctx, b.Technician(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := b.SignIn(ctx, "duty01", password, "10.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, c, err := b.Session(s.Token); err != nil || c.User != id || !s.MustChange {
-		t.Fatalf("session: %v", err)
-	}
-	for range failuresPerName + 10 {
-		if _, err := b.SignIn(ctx, "duty01", "wrong", "10.9.9.9"); err == nil {
-			t.Fatal("signed in with a wrong password")
-		}
-	}
-	if _, err := b.SignIn(ctx, "duty01", password, "10.9.9.9"); !errors.Is(err, ErrLocked) {
-		t.Fatalf("the attacker's address is not locked: %v", err)
-	}
-	if _, err := b.SignIn(ctx, "duty01", password, "10.0.0.1"); err != nil {
-		t.Fatalf("the duty officer is locked out by somebody else: %v", err)
-	}
-}
-
 func TestRecordOfAnotherTownshipIsUnknown(t *testing.T) {
 	b := newTestBox(t)
 	r := b.report("duty", "秘密")

@@ -145,9 +145,19 @@ func (b *Box) Duty(c Caller) (api.DutyNow, error) {
 			out.Next = &s
 		}
 	}
-	open, err := b.count("ho", b.Organisation(), kindDutyLog)
-	out.LogOpen = open
+	if !v.seesKind(kindDutyLog) {
+		return out, nil
+	}
+	out.LogOpen, err = b.count("ho", b.Organisation(), kindDutyLog)
 	return out, err
+}
+
+// seesKind reports whether the viewer sees every record of a kind of this
+// box: only then is a counter theirs to read.
+func (v *viewer) seesKind(kind string) bool {
+	def, _, ok := v.p.kind(kind)
+	org := v.box.Organisation()
+	return ok && domain.SightOf(v.p, v.c.Subject, def, &domain.Record{Custodian: org, Holder: org}) > domain.SightNone
 }
 
 // shifts lists shifts that begin in a period, in order.
@@ -195,7 +205,8 @@ func (v *viewer) shift(r *domain.Record) api.Shift {
 	return s
 }
 
-// Roster lists the shifts of a period; without one, this and the next week.
+// Roster lists the shifts of a period that the caller may see or stands in;
+// without a period, this and the next week.
 func (b *Box) Roster(c Caller, from, to int64) (api.Roster, error) {
 	v := b.viewer(c)
 	if to <= from {
@@ -204,16 +215,27 @@ func (b *Box) Roster(c Caller, from, to int64) (api.Roster, error) {
 	out := api.Roster{Items: []api.Shift{}}
 	shifts, err := b.shifts(from, to)
 	for _, r := range shifts {
-		out.Items = append(out.Items, v.shift(r))
+		if v.seesShift(r) {
+			out.Items = append(out.Items, v.shift(r))
+		}
 	}
 	return out, err
 }
 
+func (v *viewer) seesShift(r *domain.Record) bool {
+	def, ok := v.p.Definition(r.Definition)
+	me := v.c.User.String()
+	return ok && (domain.SightOf(v.p, v.c.Subject, def, r) > domain.SightNone || r.Text("leader") == me || slices.Contains(r.List(domain.FieldAssigned), me))
+}
+
 // Handover lists what a leaving shift hands on; it may not be signed while
 // an alarm is unacknowledged (DOMAIN §6.3).
-func (b *Box) Handover(ctx context.Context, c Caller) (api.Handover, error) {
+func (b *Box) Handover(ctx context.Context, c Caller, shift envelope.RecordID) (api.Handover, error) {
 	v := b.viewer(c)
 	out := api.Handover{Open: []api.RecordRow{}, Log: []api.RecordRow{}, MaySign: true}
+	if r, _, err := b.visible(v.p, c.Subject, shift); err != nil || r.Definition.ID != kindShift {
+		return out, errors.Join(ErrNotFound, err)
+	}
 	page, err := b.Records(ctx, c, Query{Kinds: []string{"event"}, Open: true, Limit: maxPage})
 	if err != nil {
 		return out, err
@@ -243,10 +265,19 @@ func (b *Box) Handover(ctx context.Context, c Caller) (api.Handover, error) {
 	return out, err
 }
 
-// MayHear reports whether a change concerns the caller's stream.
+// MayHear reports whether a change concerns the caller's stream: what they
+// may see, and the alarms that ring with them.
 func (b *Box) MayHear(c Caller, e Event) bool {
-	_, _, err := b.visible(b.policy.Load(), c.Subject, e.Record)
-	return err == nil || e.Alarm
+	v := b.viewer(c)
+	r, def, err := b.visible(v.p, c.Subject, e.Record)
+	if err == nil || !e.Alarm {
+		return err == nil
+	}
+	if r, err = b.record(e.Record); err != nil {
+		return false
+	}
+	def, ok := v.p.Definition(r.Definition)
+	return ok && v.hears(def, r)
 }
 
 // ChangesSince tells what happened to a record after a version.
@@ -351,7 +382,8 @@ func (v *viewer) samePersons(fields map[string]any, self string, out *api.Simila
 			if err != nil {
 				return err
 			}
-			if !ok || seen[h.ID] || h.ID.String() == self || len(out.People) >= 5 {
+			// Who may not see the number must not learn that it is there.
+			if !ok || f.Sight < domain.SightTeam || seen[h.ID] || h.ID.String() == self || len(out.People) >= 5 {
 				continue
 			}
 			seen[h.ID] = true

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
+	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/catalog"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/domain/clock"
@@ -112,7 +114,8 @@ func (b *Box) People(role string) api.PersonList {
 		for _, g := range acc.Grants {
 			person.Roles = append(person.Roles, g.Role)
 		}
-		if role != "" && !slices.Contains(person.Roles, role) || domain.Excludes(person.Roles[0], domain.RoleDutyOfficer) {
+		administers := slices.ContainsFunc(domain.AdminRoles(), func(r string) bool { return slices.Contains(person.Roles, r) })
+		if administers || len(person.Roles) == 0 || role != "" && !slices.Contains(person.Roles, role) {
 			continue
 		}
 		person.Name = b.nameOf(id)
@@ -168,7 +171,7 @@ func (b *Box) ImportCalendar(ctx context.Context, c Caller, data []byte) error {
 	y, err := clock.ParseYear(data)
 	if err != nil {
 		return &InputError{Fields: []FieldError{{Path: "file", Code: "bad_calendar", Message: domain.Text{
-			ZH: "不是可用的节假日文件：" + err.Error(), EN: "Not a calendar file: " + err.Error()}}}}
+			ZH: "不是可用的节假日文件：应为一年的 JSON，含 year、papers 和 days（日期、名称、是否放假）", EN: "Not a calendar file: " + err.Error()}}}}
 	}
 	fields := map[string]any{"days": y.Lines(), "papers": y.Papers()}
 	if _, known := b.policy.Load().years[y.Number()]; known {
@@ -181,7 +184,7 @@ func (b *Box) ImportCalendar(ctx context.Context, c Caller, data []byte) error {
 		return err
 	}
 	b.rederive()
-	return nil
+	return b.noteFor(c.User, audit.Entry{Action: "import_calendar", ObjectKind: kindCalendar, Object: strconv.Itoa(y.Number()), Result: "ok"})
 }
 
 func calendarID(year int) envelope.RecordID {
@@ -207,7 +210,7 @@ func (b *Box) PutDefinition(ctx context.Context, c Caller, in api.DefinitionInpu
 		return out, err
 	}
 	out.Adopted = true
-	return out, nil
+	return out, b.noteFor(c.User, audit.Entry{Action: "adopt_definition", ObjectKind: kindDefinition, Object: def.ID, Result: "ok", Details: map[string]string{"version": fmt.Sprint(def.Version)}})
 }
 
 func definitionProblems(err error, lang string) []api.DefinitionProblem {

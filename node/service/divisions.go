@@ -4,9 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/api"
+	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/sheet"
 )
@@ -18,16 +24,10 @@ type Division struct {
 	Aliases                         []string
 }
 
-// DivisionCounts says what an import of divisions did.
-type DivisionCounts struct {
-	New, Changed, Same int
-	Levels             map[string]int
-}
-
 // ImportDivisions brings a list of organisations, parents before children.
 // A code that exists is amended where the list differs.
-func (b *Box) ImportDivisions(ctx context.Context, rows []Division) (DivisionCounts, error) {
-	counts := DivisionCounts{Levels: map[string]int{}}
+func (b *Box) ImportDivisions(ctx context.Context, rows []Division) (api.DivisionCounts, error) {
+	counts := api.DivisionCounts{Levels: map[string]int{}}
 	const chunk = 200 // people write between the groups of a long import
 	for start := 0; start < len(rows); start += chunk {
 		part := rows[start:min(start+chunk, len(rows))]
@@ -150,11 +150,24 @@ func cellErrors(wrong []*sheet.CellError) error {
 	return &out
 }
 
-// ImportDivisionList reads and brings a list.
-func (b *Box) ImportDivisionList(ctx context.Context, name string, data []byte) (DivisionCounts, error) {
+// ImportDivisionList reads and brings a list for somebody who may make
+// organisations. The tree comes from the county whoever brings it, so the
+// operations name its place and the audit names the person.
+func (b *Box) ImportDivisionList(ctx context.Context, c Caller, name string, data []byte) (api.DivisionCounts, error) {
+	def, _, _ := b.policy.Load().kind(kindOrganisation)
+	if !slices.ContainsFunc(c.Grants, func(g domain.Grant) bool { return domain.MayCreate(def, g) }) {
+		return api.DivisionCounts{}, ErrForbidden
+	}
 	rows, err := ParseDivisions(name, data)
 	if err != nil {
-		return DivisionCounts{}, err
+		return api.DivisionCounts{}, err
 	}
-	return b.ImportDivisions(ctx, rows)
+	counts, err := b.ImportDivisions(ctx, rows)
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	sum := sha256.Sum256(data)
+	return counts, errors.Join(err, b.noteFor(c.User, audit.Entry{Action: "import_divisions", ObjectKind: kindOrganisation, Result: result,
+		Details: map[string]string{"sha256": hex.EncodeToString(sum[:]), "new": strconv.Itoa(counts.New), "changed": strconv.Itoa(counts.Changed)}}))
 }

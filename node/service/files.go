@@ -1,7 +1,9 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -50,6 +52,9 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 	if !ok {
 		return nil, ErrNotFound
 	}
+	if err := b.room(); err != nil {
+		return nil, err
+	}
 	d := &draft{caller: c, def: def, ref: r.Definition, step: step, record: id}
 	if err := b.mayAttach(p, c, d, r, u); err != nil {
 		return nil, err
@@ -70,13 +75,21 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 		return nil, err
 	}
 	d.fields, d.frames = s.fields, s.frames
-	d.mac = b.requestMAC(id.String(), "attach", file.hash.String(), u.Name, u.Document)
+	d.mac = b.requestMAC(id.String(), "attach", file.plain, u.Name, u.Document)
 	d.open = map[string]any{domain.InFile: hex.EncodeToString(file.hash[:]), domain.InSize: file.size, domain.InMedia: file.media,
 		domain.InFileKey: content.ID.String()}
 	if u.Document != "" {
 		d.open[domain.InDocument] = u.Document
 	}
-	return b.submit(ctx, d)
+	after, err := b.submit(ctx, d)
+	if err != nil || !holdsFile(after, file.hash) { // refused, or the answer to a request that was repeated
+		err = errors.Join(err, os.Remove(b.blobPath(file.hash)))
+	}
+	return after, err
+}
+
+func holdsFile(r *domain.Record, h envelope.Hash) bool {
+	return slices.ContainsFunc(r.Files, func(f domain.File) bool { return f.Hash == h })
 }
 
 // mayAttach refuses before a byte of the body is read.
@@ -119,6 +132,7 @@ func cleanName(name string) string {
 
 type blob struct {
 	hash  envelope.Hash
+	plain []byte // hash of the content: sealing it again gives other bytes
 	size  int64
 	media string
 }
@@ -152,7 +166,10 @@ func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {
 	body := io.LimitReader(u.Body, MaxFile+1)
 	head := make([]byte, 512)
 	n, err := io.ReadFull(body, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return blob{}, err
+	}
+	if n == 0 {
 		var wrong InputError
 		wrong.add("file", "empty", "附件是空的,请重新选择", "The file is empty. Choose it again.")
 		return blob{}, &wrong
@@ -165,10 +182,12 @@ func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {
 	if err != nil {
 		return blob{}, err
 	}
-	if _, err := w.Write(head[:n]); err != nil {
+	content := sha256.New()
+	both := io.MultiWriter(w, content)
+	if _, err := both.Write(head[:n]); err != nil {
 		return blob{}, err
 	}
-	if _, err := io.Copy(w, body); err != nil {
+	if _, err := io.Copy(both, body); err != nil {
 		return blob{}, err
 	}
 	hash, size, err := w.Close()
@@ -176,7 +195,7 @@ func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {
 		err = &InputError{Fields: []FieldError{{Path: "file", Code: "too_large", Message: domain.Text{
 			ZH: fmt.Sprintf("附件超过 %d MB,请压缩或拆分后再传", MaxFile>>20), EN: fmt.Sprintf("The file exceeds %d MB. Compress or split it.", MaxFile>>20)}}}}
 	}
-	return blob{hash: hash, size: size, media: media}, err
+	return blob{hash: hash, plain: content.Sum(nil), size: size, media: media}, err
 }
 
 // mediaType trusts the content before the name: a page or a program under
@@ -191,14 +210,27 @@ func mediaType(claimed string, head []byte) (string, error) {
 	}
 	family, _, _ := strings.Cut(claimed, "/")
 	switch {
-	case sniffed == claimed, sniffed == "application/octet-stream" && family != "image" && claimed != "application/pdf":
-	case sniffed == "application/zip" && strings.HasPrefix(claimed, "application/"):
+	case sniffed == claimed, sniffed == "application/octet-stream" && bears(claimed, head):
+	case sniffed == "application/zip" && strings.HasPrefix(claimed, "application/") && claimed != "application/pdf":
 	case family == "audio" && (strings.HasPrefix(sniffed, "audio/") || sniffed == "application/ogg" || sniffed == "video/mp4"):
 	case family == "video" && strings.HasPrefix(sniffed, "video/"):
 	default:
 		return "", refuse
 	}
 	return claimed, nil
+}
+
+// bears knows the marks of accepted files that net/http does not.
+func bears(media string, head []byte) bool {
+	switch media {
+	case "application/msword", "application/vnd.ms-excel":
+		return bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"))
+	case "video/mp4", "audio/mp4":
+		return len(head) > 8 && string(head[4:8]) == "ftyp"
+	case "audio/mpeg": // a frame without tags
+		return len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0
+	}
+	return false
 }
 
 func (b *Box) blobPath(h envelope.Hash) string {

@@ -46,11 +46,11 @@ func (b *Box) checkSetupCode(code string) error {
 	defer b.setupMu.Unlock()
 	s := &b.setup
 	if s.code == "" || time.Now().After(s.until) || s.tries >= setupCodeTries {
-		return ErrLocked
+		return ErrSetupCode
 	}
 	s.tries++
 	if subtle.ConstantTimeCompare([]byte(strings.ToUpper(strings.TrimSpace(code))), []byte(s.code)) != 1 {
-		return ErrCredentials
+		return ErrSetupCode
 	}
 	return nil
 }
@@ -127,9 +127,16 @@ func (b *Box) checkFounding(f Founding) error {
 	if _, known := b.policy.Load().organisations[f.Organisation]; !known && strings.TrimSpace(f.Name) == "" {
 		wrong.add("name", "required", "请填写单位名称", "Give the organisation's name.")
 	}
-	have := map[string]int{}
+	have, names := map[string]int{}, map[string]bool{breakGlassUser: true}
 	for i, a := range f.Admins {
 		path := fmt.Sprintf("admins/%d", i)
+		if names[a.Username] {
+			wrong.add(path+"/username", "taken", "用户名重复,请换一个", "The user name is taken. Choose another.")
+		}
+		names[a.Username] = true
+		if strings.TrimSpace(a.Name) == "" {
+			wrong.add(path+"/name", "required", "请填写姓名", "Give the person's name.")
+		}
 		for _, g := range a.Grants {
 			have[g.Role]++
 		}

@@ -40,6 +40,10 @@ func (b *Box) measured(c Caller, def *domain.Definition, step *domain.Step) (map
 func (t *turn) guard(d *draft, r *domain.Record) error {
 	var wrong InputError
 	switch {
+	case d.def.ID == kindAccount:
+		return t.guardAccount(d, r)
+	case d.def.ID == kindOrganisation:
+		return t.guardOrganisation(d, r)
 	case r == nil:
 	case d.step.Effect == domain.Extend && redOn(r, t.clockOf(d)):
 		// A red card voids a request for more time, as in the provincial

@@ -331,7 +331,12 @@ func (b *Box) UndoImport(ctx context.Context, c Caller, id string) (api.Import, 
 	if err != nil {
 		return j.view, err
 	}
-	j.view.Touched, err = b.viewer(c).rows(touched)
+	v := b.viewer(c)
+	for i := range touched {
+		touched[i].Sight = domain.SightOf(v.p, c.Subject, touched[i].Def, touched[i].Record)
+	}
+	touched = slices.DeleteFunc(touched, func(f Found) bool { return f.Sight == domain.SightNone })
+	j.view.Touched, err = v.rows(touched)
 	return j.view, err
 }
 

@@ -21,6 +21,9 @@ import (
 // that journal, backup and check carry them like every other file. The
 // newest attachment is in force while the record is active.
 
+// MaxOutlines is the largest file of outlines in bytes.
+const MaxOutlines = geo.MaxBytes
+
 // outlineID is the one record of a township's outlines.
 func (b *Box) outlineID() envelope.RecordID {
 	sum := sha256.Sum256([]byte("fengqiao/outline/1\x00" + b.Organisation()))

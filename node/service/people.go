@@ -92,14 +92,6 @@ func (p *policy) checkGrants(wrong *InputError, grants []domain.Grant) {
 
 // SetGrants replaces an account's roles.
 func (b *Box) SetGrants(ctx context.Context, c Caller, id envelope.RecordID, grants []domain.Grant) (*domain.Record, error) {
-	var wrong InputError
-	b.policy.Load().checkGrants(&wrong, grants)
-	if err := wrong.orNil(); err != nil {
-		return nil, err
-	}
-	if id == c.User {
-		return nil, ErrForbidden // nobody widens their own rights
-	}
 	r, err := b.Step(ctx, c, id, "grant", "", Input{Fields: map[string]any{"grants": grantTexts(grants)}})
 	if err != nil {
 		return nil, err
@@ -113,9 +105,6 @@ func (b *Box) SetActive(ctx context.Context, c Caller, id envelope.RecordID, act
 	if active {
 		step = "enable"
 	}
-	if id == c.User {
-		return nil, ErrForbidden
-	}
 	r, err := b.Step(ctx, c, id, step, "", Input{})
 	if err != nil {
 		return nil, err
@@ -125,11 +114,15 @@ func (b *Box) SetActive(ctx context.Context, c Caller, id envelope.RecordID, act
 
 // ResetPassword gives an account a new first password and ends its sessions.
 func (b *Box) ResetPassword(ctx context.Context, c Caller, id envelope.RecordID) (string, error) {
-	if _, _, err := b.visibleAccount(c, id); err != nil {
+	acc, _, err := b.visibleAccount(c, id)
+	if err != nil {
 		return "", err
 	}
+	if id == c.User || acc.Username == breakGlassUser {
+		return "", ErrForbidden // one's own is changed with the old one; codes are on the emergency sheet
+	}
 	password := initialPassword()
-	if err := b.setPassword(ctx, c.Key, id, password, true); err != nil {
+	if err := b.setPassword(ctx, id, password, true); err != nil {
 		return "", err
 	}
 	return password, errors.Join(b.endSessions(id, ""), b.noteFor(c.User, audit.Entry{Action: "reset_password", ObjectKind: kindAccount, Object: id.String(), Result: "ok"}))
@@ -141,7 +134,7 @@ func (b *Box) Unlock(c Caller, id envelope.RecordID) error {
 	if err != nil {
 		return err
 	}
-	b.guard.clear(acc.Username)
+	b.guard.forgive(acc.Username)
 	return b.noteFor(c.User, audit.Entry{Action: "unlock", ObjectKind: kindAccount, Object: id.String(), Result: "ok"})
 }
 
@@ -152,13 +145,10 @@ func (b *Box) visibleAccount(c Caller, id envelope.RecordID) (*account, *domain.
 	if !ok {
 		return nil, nil, ErrNotFound
 	}
-	manages := slices.ContainsFunc(c.Grants, func(g domain.Grant) bool {
-		return g.Role == domain.RoleSecurityAdmin || g.Role == domain.RoleTechnician
-	})
-	if !manages {
-		return nil, nil, ErrForbidden
+	r, def, err := b.visible(p, c.Subject, id)
+	if err == nil && !isMachine(c.Subject) && domain.SightOf(p, c.Subject, def, r) < domain.SightTeam {
+		err = ErrForbidden
 	}
-	r, err := b.record(id)
 	return acc, r, err
 }
 

@@ -16,7 +16,7 @@ func (b *Box) refresh(ids []envelope.RecordID) error {
 	case b.again <- refreshing{ids: ids, done: done}:
 		return <-done
 	case <-b.carried:
-		return errStopping
+		return ErrStopping
 	}
 }
 

@@ -69,7 +69,28 @@ func (b *Box) SaveDraft(c Caller, id, form string, data any) error {
 		return &InputError{Fields: []FieldError{{Path: "data", Code: "too_long", Message: domain.Text{ZH: "草稿太大，未能保存到本机", EN: "The draft is too large to keep."}}}}
 	}
 	key := draftKey(c, id)
+	if err := b.dropOldestDraft(c, id); err != nil {
+		return err
+	}
 	return b.local.Put(bucketDrafts, key, seal.Seal(seal.Derive(b.id.BoxKey(), "draft"), body, key), time.Now().Add(draftLife))
+}
+
+// dropOldestDraft makes room for a new draft where a person keeps too many.
+func (b *Box) dropOldestDraft(c Caller, but string) error {
+	kept, err := b.Drafts(c)
+	if err != nil || len(kept.Items) < maxDrafts {
+		return err
+	}
+	oldest := kept.Items[0]
+	for _, d := range kept.Items {
+		if d.ID == but {
+			return nil
+		}
+		if d.SavedAt < oldest.SavedAt {
+			oldest = d
+		}
+	}
+	return b.DeleteDraft(c, oldest.ID)
 }
 
 // Drafts lists the caller's drafts.

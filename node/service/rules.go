@@ -181,13 +181,7 @@ func (p *policy) absorbOrganisation(r *domain.Record) {
 }
 
 func (p *policy) absorbAccount(r *domain.Record) {
-	a := &account{ID: r.ID, Username: r.Text("username"), Status: r.State}
-	for _, g := range r.List("grants") {
-		role, org, ok := strings.Cut(g, "@")
-		if ok {
-			a.Grants = append(a.Grants, domain.Grant{Role: role, Organisation: org})
-		}
-	}
+	a := &account{ID: r.ID, Username: r.Text("username"), Status: r.State, Grants: grantsOf(r.List("grants"))}
 	if len(a.Grants) > 0 {
 		a.Home = a.Grants[0].Organisation
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -19,15 +18,12 @@ import (
 
 const (
 	bucketSessions = "sessions"
-	bucketDevices  = "devices" // addresses that a user signed in from
+	bucketDevices  = "devices" // browsers and addresses that a user signed in from
 
-	sessionLife     = 24 * time.Hour
-	sessionIdle     = 4 * time.Hour
-	breakGlassLife  = 2 * time.Hour
-	deviceLife      = 30 * 24 * time.Hour
-	failuresPerPair = 5
-	failuresPerName = 50
-	lockFor         = 15 * time.Minute
+	sessionLife    = 24 * time.Hour
+	sessionIdle    = 4 * time.Hour
+	breakGlassLife = 2 * time.Hour
+	deviceLife     = 180 * 24 * time.Hour
 
 	breakGlassUser = "break-glass"
 	fieldPassword  = "password"
@@ -36,6 +32,7 @@ const (
 // Session is a signed-in person.
 type Session struct {
 	Token      string            `json:"-"`
+	Device     string            `json:"-"` // of the browser; set when the session opens
 	User       envelope.RecordID `json:"user"`
 	CSRF       string            `json:"csrf"`
 	Created    int64             `json:"created"`
@@ -46,99 +43,38 @@ type Session struct {
 	MustChange bool              `json:"must_change,omitempty"`
 }
 
-// guard counts failures per user and address. It is kept in memory: a
-// restart forgives, which costs an attacker more than it gives.
-type guard struct {
-	mu    sync.Mutex
-	pairs map[string]*failures
-	names map[string]*failures
-}
-
-type failures struct {
-	n     int
-	until time.Time
-	last  time.Time
-}
-
-func newGuard() *guard { return &guard{pairs: map[string]*failures{}, names: map[string]*failures{}} }
-
-// locked: a pair of name and address is locked after a few failures. The
-// name itself is locked only for addresses that never signed in with it,
-// so that nobody can lock the duty officer out of the duty desk.
-func (g *guard) locked(name, address string, known bool, now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if f := g.pairs[name+"\x00"+address]; f != nil && now.Before(f.until) {
-		return true
-	}
-	f := g.names[name]
-	return !known && f != nil && now.Before(f.until)
-}
-
-func (g *guard) fail(name, address string, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.forget(now)
-	bump(g.pairs, name+"\x00"+address, failuresPerPair, now)
-	bump(g.names, name, failuresPerName, now)
-}
-
-func bump(m map[string]*failures, key string, limit int, now time.Time) {
-	f := m[key]
-	if f == nil {
-		f = &failures{}
-		m[key] = f
-	}
-	f.n, f.last = f.n+1, now
-	if f.n >= limit {
-		f.n, f.until = 0, now.Add(lockFor)
-	}
-}
-
-// forget bounds the memory that failures take.
-func (g *guard) forget(now time.Time) {
-	for _, m := range []map[string]*failures{g.pairs, g.names} {
-		if len(m) < 10_000 {
-			continue
-		}
-		for key, f := range m {
-			if now.Sub(f.last) > lockFor {
-				delete(m, key)
-			}
-		}
-	}
-}
-
-func (g *guard) clear(name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.names, name)
-	for key := range g.pairs {
-		if strings.HasPrefix(key, name+"\x00") {
-			delete(g.pairs, key)
-		}
-	}
-}
+// Origin is where a request to sign in comes from. Device is the token of a
+// browser that signed in before, "" for a new one.
+type Origin struct{ Address, Device string }
 
 // SignIn checks a password and opens a session. Wrong name and wrong
 // password give the same answer in the same time.
-func (b *Box) SignIn(ctx context.Context, username, password, address string) (*Session, error) {
+func (b *Box) SignIn(ctx context.Context, username, password string, from Origin) (*Session, error) {
 	username = strings.ToLower(strings.TrimSpace(username))
 	p := b.policy.Load()
 	acc := p.accounts[p.usernames[username]]
-	now := time.Now()
-	if b.guard.locked(username, address, b.knownDevice(username, address), now) {
-		return nil, ErrLocked
+	if username == breakGlassUser {
+		acc = nil // its codes open one door only, the one that rings
 	}
+	visit := b.visit(username, from)
+	leave, err := b.guard.enter(ctx, visit, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	if !b.passwordFits(acc, password) {
-		b.guard.fail(username, address, now)
-		return nil, errors.Join(ErrCredentials, b.note(audit.Entry{Action: "sign_in", Result: "failed", Address: address, Details: map[string]string{"username": clip(username)}}))
+		b.guard.fail(visit, time.Now())
+		failed := audit.Entry{Action: "sign_in", Result: "failed", Address: from.Address}
+		if acc != nil { // what else was typed may be somebody's password
+			failed.Details = map[string]string{"username": acc.Username}
+		}
+		return nil, errors.Join(ErrCredentials, b.note(failed))
 	}
 	if !acc.active() {
 		return nil, ErrDisabled
 	}
-	b.guard.clear(username)
-	s := &Session{User: acc.ID, Address: address}
+	b.guard.clear(visit)
+	s := &Session{User: acc.ID, Address: from.Address}
 	r, err := b.record(acc.ID)
 	if err != nil {
 		return nil, err
@@ -147,10 +83,49 @@ func (b *Box) SignIn(ctx context.Context, username, password, address string) (*
 	if err := b.openSession(s, sessionLife); err != nil {
 		return nil, err
 	}
-	if err := b.local.Put(bucketDevices, deviceKey(username, address), []byte{1}, time.Now().Add(deviceLife)); err != nil {
+	if err := b.trust(s, username, from); err != nil {
 		return nil, err
 	}
-	return s, b.noteFor(s.User, audit.Entry{Action: "sign_in", Result: "ok", Address: address})
+	return s, b.noteFor(s.User, audit.Entry{Action: "sign_in", Result: "ok", Address: from.Address})
+}
+
+// visit is an attempt by somebody from somewhere, as the guard counts it.
+func (b *Box) visit(username string, from Origin) visit {
+	v := visit{name: username, from: from.Address, address: from.Address}
+	if b.knownPlace(username, from.Device) {
+		v.from, v.device = "device\x00"+from.Device, true
+	}
+	v.known = v.device || b.knownPlace(username, from.Address)
+	return v
+}
+
+// trust remembers that a person signed in from here. The device's token is
+// the box's own: one that a client made up is replaced.
+func (b *Box) trust(s *Session, username string, from Origin) error {
+	s.Device = from.Device
+	if !b.knownPlace("", s.Device) {
+		s.Device = rand.Text()
+	}
+	until := time.Now().Add(deviceLife)
+	for _, place := range []struct{ name, at string }{{"", s.Device}, {username, s.Device}, {username, from.Address}} {
+		if err := b.local.Put(bucketDevices, placeKey(place.name, place.at), []byte{1}, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func placeKey(username, place string) []byte {
+	sum := sha256.Sum256([]byte(username + "\x00" + place))
+	return sum[:]
+}
+
+func (b *Box) knownPlace(username, place string) bool {
+	if place == "" {
+		return false
+	}
+	_, ok, err := b.local.Get(bucketDevices, placeKey(username, place))
+	return err == nil && ok
 }
 
 func clip(s string) string {
@@ -158,16 +133,6 @@ func clip(s string) string {
 		return string(r[:32])
 	}
 	return s
-}
-
-func deviceKey(username, address string) []byte {
-	sum := sha256.Sum256([]byte(username + "\x00" + address))
-	return sum[:]
-}
-
-func (b *Box) knownDevice(username, address string) bool {
-	_, ok, err := b.local.Get(bucketDevices, deviceKey(username, address))
-	return err == nil && ok
 }
 
 func (b *Box) passwordFits(acc *account, password string) bool {
@@ -215,8 +180,28 @@ func sessionKey(token string) []byte {
 	return sum[:]
 }
 
-// Session finds the session of a token and the caller it stands for.
+// Session finds the session of a token and the caller it stands for, and
+// notes that it is in use.
 func (b *Box) Session(token string) (*Session, Caller, error) {
+	s, c, err := b.lookUp(token)
+	if err != nil {
+		return nil, Caller{}, err
+	}
+	if now := time.Now().UnixMilli(); now-s.Seen > time.Minute.Milliseconds() {
+		s.Seen = now
+		err = b.saveSession(s)
+	}
+	return s, c, err
+}
+
+// StillSignedIn gives the caller of a session as their rights stand now,
+// without keeping it awake: a page that only listens does not.
+func (b *Box) StillSignedIn(token string) (Caller, error) {
+	_, c, err := b.lookUp(token)
+	return c, err
+}
+
+func (b *Box) lookUp(token string) (*Session, Caller, error) {
 	body, ok, err := b.local.Get(bucketSessions, sessionKey(token))
 	if err != nil {
 		return nil, Caller{}, err
@@ -231,19 +216,15 @@ func (b *Box) Session(token string) (*Session, Caller, error) {
 	now := time.Now().UnixMilli()
 	acc := b.policy.Load().accounts[s.User]
 	if now > s.Expires || now-s.Seen > sessionIdle.Milliseconds() || acc == nil || !acc.active() {
-		return nil, Caller{}, errors.Join(ErrSession, b.SignOut(token))
-	}
-	if now-s.Seen > time.Minute.Milliseconds() {
-		s.Seen = now
-		if err := b.saveSession(s); err != nil {
-			return nil, Caller{}, err
-		}
+		return nil, Caller{}, errors.Join(ErrSession, b.local.Delete(bucketSessions, sessionKey(token)))
 	}
 	return s, Caller{Subject: domain.Subject{User: acc.ID, Grants: acc.Grants}}, nil
 }
 
 // SignOut ends a session.
-func (b *Box) SignOut(token string) error { return b.local.Delete(bucketSessions, sessionKey(token)) }
+func (b *Box) SignOut(s *Session) error {
+	return errors.Join(b.local.Delete(bucketSessions, sessionKey(s.Token)), b.noteFor(s.User, audit.Entry{Action: "sign_out", Result: "ok", Address: s.Address}))
+}
 
 // endSessions closes every session of a user but the one to keep.
 func (b *Box) endSessions(user envelope.RecordID, keep string) error {
@@ -267,14 +248,23 @@ func (b *Box) endSessions(user envelope.RecordID, keep string) error {
 func (b *Box) ChangePassword(ctx context.Context, s *Session, c Caller, old, new string) error {
 	p := b.policy.Load()
 	acc := p.accounts[s.User]
+	if s.BreakGlass != "" {
+		return ErrForbidden // its codes are on the emergency sheet
+	}
+	visit := visit{name: "change\x00" + acc.Username, from: s.Address, address: s.Address, known: true}
+	leave, err := b.guard.enter(ctx, visit, time.Now())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if !b.passwordFits(acc, old) {
-		b.guard.fail(acc.Username, s.Address, time.Now())
-		return ErrCredentials
+		b.guard.fail(visit, time.Now())
+		return ErrOldPassword
 	}
 	if !goodPassword(new, acc.Username) || new == old {
 		return ErrPasswordPolicy
 	}
-	if err := b.setPassword(ctx, c.Key, acc.ID, new, false); err != nil {
+	if err := b.setPassword(ctx, acc.ID, new, false); err != nil {
 		return err
 	}
 	s.MustChange = false
@@ -282,24 +272,27 @@ func (b *Box) ChangePassword(ctx context.Context, s *Session, c Caller, old, new
 }
 
 // setPassword writes a new hash as the box; who asked stands in the audit.
-func (b *Box) setPassword(ctx context.Context, key string, id envelope.RecordID, password string, mustChange bool) error {
-	c := b.BoxCaller()
-	c.Key = key
-	_, err := b.Step(ctx, c, id, "set_password", "", Input{Fields: map[string]any{fieldPassword: hashPassword(password), "must_change": mustChange}})
+func (b *Box) setPassword(ctx context.Context, id envelope.RecordID, password string, mustChange bool) error {
+	_, err := b.Step(ctx, b.BoxCaller(), id, "set_password", "", Input{Fields: map[string]any{fieldPassword: hashPassword(password), "must_change": mustChange}})
 	return err
 }
 
 // BreakGlass opens a session with a code from the emergency sheet: the
 // duty officer's rights for two hours, and an alarm for the three
 // administrators. A code works once.
-func (b *Box) BreakGlass(ctx context.Context, code, name, address string) (*Session, error) {
+func (b *Box) BreakGlass(ctx context.Context, code, name string, from Origin) (*Session, error) {
 	name = clip(strings.TrimSpace(name))
 	if name == "" {
 		return nil, &InputError{Fields: []FieldError{{Path: "name", Code: "required", Message: domain.Text{ZH: "请写明姓名", EN: "Give your name."}}}}
 	}
-	if b.guard.locked(breakGlassUser, address, false, time.Now()) {
-		return nil, ErrLocked
+	// Codes have 60 random bits, so failures lock the place that they come
+	// from and never the door itself.
+	visit := visit{name: breakGlassUser, from: from.Address, address: from.Address, placeOnly: true}
+	leave, err := b.guard.enter(ctx, visit, time.Now())
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	p := b.policy.Load()
 	acc := p.accounts[p.usernames[breakGlassUser]]
 	if acc == nil || !acc.active() {
@@ -310,8 +303,8 @@ func (b *Box) BreakGlass(ctx context.Context, code, name, address string) (*Sess
 		return nil, err
 	}
 	if !ok {
-		b.guard.fail(breakGlassUser, address, time.Now())
-		return nil, errors.Join(ErrCredentials, b.note(audit.Entry{Action: "break_glass", Result: "failed", Address: address}))
+		b.guard.fail(visit, time.Now())
+		return nil, errors.Join(ErrCredentials, b.note(audit.Entry{Action: "break_glass", Result: "failed", Address: from.Address}))
 	}
 	if _, err := b.Step(ctx, b.BoxCaller(), acc.ID, "set_password", "", Input{Fields: map[string]any{fieldPassword: strings.Join(rest, "\n")}}); err != nil {
 		return nil, err
@@ -319,11 +312,12 @@ func (b *Box) BreakGlass(ctx context.Context, code, name, address string) (*Sess
 	if err := b.raise(ctx, alarm{Reason: "break_glass", Level: 1, Round: time.Now().UnixMilli()}); err != nil {
 		return nil, err
 	}
-	s := &Session{User: acc.ID, Address: address, BreakGlass: name}
+	b.guard.clear(visit)
+	s := &Session{User: acc.ID, Address: from.Address, BreakGlass: name}
 	if err := b.openSession(s, breakGlassLife); err != nil {
 		return nil, err
 	}
-	return s, b.noteFor(acc.ID, audit.Entry{Action: "break_glass", Result: "ok", Address: address})
+	return s, b.noteFor(acc.ID, audit.Entry{Action: "break_glass", Result: "ok", Address: from.Address, Details: map[string]string{"name": name}})
 }
 
 // spendCode finds the code among the unused ones and gives the others.

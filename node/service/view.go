@@ -335,7 +335,7 @@ func (v *viewer) record(f Found) (out api.Record, err error) {
 	out.Files = v.files(f)
 	v.relatives(f, &out)
 	v.dossier(f, &out)
-	if r.Merged() {
+	if r.Merged() && v.sees(r.Parent.String()) {
 		out.Parent = r.Parent.String()
 	}
 	if r.Offer != nil {
@@ -431,6 +431,9 @@ func (v *viewer) inputs(step *domain.Step, e domain.Entry) map[string]api.Value 
 	out := map[string]api.Value{}
 	for name, value := range e.Inputs {
 		text := fmt.Sprint(value)
+		if "_"+name == domain.InRecord && !v.sees(text) {
+			continue
+		}
 		if field := inputField(step, name); field != nil {
 			text = v.valueText(field, value)
 		}
@@ -646,23 +649,34 @@ func (v *viewer) relatives(f Found, out *api.Record) {
 		out.Asked = append(out.Asked, api.Asked{Kind: string(a.Kind), Clock: a.Clock, Limit: a.Limit})
 	}
 	for _, l := range r.Links {
-		out.Links = append(out.Links, v.link(l.Record, l.Relation))
+		out.Links = append(out.Links, v.link(l.Record, l.Relation)...)
 	}
 	for _, child := range r.Children {
-		out.Children = append(out.Children, v.link(child, "merged"))
+		out.Children = append(out.Children, v.link(child, "merged")...)
 	}
 }
 
-// link names another record as far as the viewer may see it.
-func (v *viewer) link(id envelope.RecordID, relation string) api.Link {
-	l := api.Link{ID: id.String(), Relation: v.label("relation", relation)}
-	if l.Relation == "" {
-		l.Relation = relation
+// link names another record; one that the viewer may not see is not there.
+func (v *viewer) link(id envelope.RecordID, relation string) []api.Link {
+	r, def, err := v.box.visible(v.p, v.c.Subject, id)
+	if err != nil {
+		return nil
 	}
-	if r, def, err := v.box.visible(v.p, v.c.Subject, id); err == nil {
-		l.Number, l.Heading = r.Number, v.heading(def, r)
+	title := v.label("relation", relation)
+	if title == "" {
+		title = relation
 	}
-	return l
+	return []api.Link{{ID: id.String(), Relation: title, Number: r.Number, Heading: v.heading(def, r)}}
+}
+
+// sees reports whether the viewer may see the record that a value names.
+func (v *viewer) sees(id string) bool {
+	rid, err := envelope.ParseRecordID(id)
+	if err != nil {
+		return false
+	}
+	_, _, err = v.box.visible(v.p, v.c.Subject, rid)
+	return err == nil
 }
 
 func (v *viewer) dossier(f Found, out *api.Record) {
@@ -680,7 +694,7 @@ func (v *viewer) dossier(f Found, out *api.Record) {
 		}
 		out.Documents = append(out.Documents, item)
 	}
-	if f.Sight >= domain.SightText {
+	if f.Sight >= domain.SightTeam {
 		for _, p := range def.Papers {
 			if len(p.States) == 0 || slices.Contains(p.States, r.State) {
 				out.Papers = append(out.Papers, api.PaperRef{ID: p.ID, Title: p.Title.In(v.lang)})

@@ -26,9 +26,6 @@ const (
 	carryRest = 100 * time.Millisecond
 )
 
-// errStopping is given to writers while the box shuts down.
-var errStopping = errors.New("service: the box is stopping")
-
 // command is one caller's atomic piece of work.
 type command struct {
 	fn   func(*turn) error
@@ -95,7 +92,7 @@ func (b *Box) do(ctx context.Context, fn func(*turn) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-b.closing:
-		return errStopping
+		return ErrStopping
 	}
 	return <-c.done
 }
@@ -120,7 +117,7 @@ func (w *writer) drain() {
 	for {
 		select {
 		case c := <-w.commands:
-			c.done <- errStopping
+			c.done <- ErrStopping
 		default:
 			return
 		}

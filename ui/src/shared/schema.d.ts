@@ -1047,6 +1047,14 @@ export interface components {
         DisplayList: {
             items: components["schemas"]["Display"][];
         };
+        DivisionCounts: {
+            changed: number;
+            levels: {
+                [key: string]: number;
+            };
+            new: number;
+            same: number;
+        };
         Dossier: {
             complete: boolean;
             missing?: components["schemas"]["Missing"][];
@@ -1089,6 +1097,7 @@ export interface components {
             code: string;
             field: string;
             message: string;
+            pointer?: string;
         };
         File: {
             at: number;
@@ -1640,7 +1649,10 @@ export interface operations {
     createAccount: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1673,7 +1685,10 @@ export interface operations {
     disableAccount: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -1704,7 +1719,10 @@ export interface operations {
     enableAccount: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -1735,7 +1753,10 @@ export interface operations {
     setGrants: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -1770,7 +1791,10 @@ export interface operations {
     passwordAccount: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -1801,7 +1825,10 @@ export interface operations {
     unlockAccount: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -1860,7 +1887,13 @@ export interface operations {
     };
     listAudit: {
         parameters: {
-            query?: never;
+            query?: {
+                action?: string;
+                object?: string;
+                from?: number;
+                to?: number;
+                cursor?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1948,18 +1981,27 @@ export interface operations {
     importCalendar: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": string;
+            };
+        };
         responses: {
             /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["CalendarList"];
+                };
             };
             /** @description Problem */
             default: {
@@ -2004,7 +2046,10 @@ export interface operations {
     putDefinition: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2066,7 +2111,10 @@ export interface operations {
     createDisplay: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2099,7 +2147,10 @@ export interface operations {
     deleteDisplay: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2128,18 +2179,27 @@ export interface operations {
     importDivisions: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
         responses: {
             /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["DivisionCounts"];
+                };
             };
             /** @description Problem */
             default: {
@@ -2184,7 +2244,10 @@ export interface operations {
     saveDraft: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2217,7 +2280,10 @@ export interface operations {
     deleteDraft: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2274,7 +2340,10 @@ export interface operations {
     };
     getRoster: {
         parameters: {
-            query?: never;
+            query?: {
+                from?: number;
+                to?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2346,7 +2415,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/event-stream": string;
+                };
             };
             /** @description Problem */
             default: {
@@ -2419,19 +2490,31 @@ export interface operations {
     };
     beginImport: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                kind?: string;
+                name?: string;
+            };
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
         responses: {
             /** @description Created */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
             };
             /** @description Problem */
             default: {
@@ -2447,7 +2530,10 @@ export interface operations {
     commitImport: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2478,7 +2564,10 @@ export interface operations {
     mapImport: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2513,7 +2602,10 @@ export interface operations {
     undoImport: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2602,18 +2694,27 @@ export interface operations {
     importOutlines: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/geo+json": string;
+            };
+        };
         responses: {
             /** @description OK */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Outlines"];
+                };
             };
             /** @description Problem */
             default: {
@@ -2629,7 +2730,10 @@ export interface operations {
     removeOutlines: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2655,7 +2759,9 @@ export interface operations {
     };
     listPeople: {
         parameters: {
-            query?: never;
+            query?: {
+                role?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2684,7 +2790,19 @@ export interface operations {
     };
     listRecords: {
         parameters: {
-            query?: never;
+            query?: {
+                queue?: "" | "mine" | "incoming" | "overdue" | "reported" | "copied" | "unread" | "assigned" | "all";
+                kind?: string;
+                state?: string;
+                holder?: string;
+                village?: string;
+                open?: boolean;
+                overdue?: boolean;
+                from?: number;
+                to?: number;
+                cursor?: string;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2714,7 +2832,10 @@ export interface operations {
     createRecord: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2777,7 +2898,9 @@ export interface operations {
     };
     getChanges: {
         parameters: {
-            query?: never;
+            query: {
+                since: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -2808,14 +2931,24 @@ export interface operations {
     };
     attachFile: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                name?: string;
+                document?: string;
+            };
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -2852,7 +2985,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/octet-stream": string;
+                };
             };
             /** @description Problem */
             default: {
@@ -2882,7 +3017,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/html": string;
+                };
             };
             /** @description Problem */
             default: {
@@ -2898,7 +3035,10 @@ export interface operations {
     markPresence: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2929,7 +3069,10 @@ export interface operations {
     reveal: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
             };
@@ -2964,7 +3107,10 @@ export interface operations {
     takeStep: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path: {
                 id: string;
                 step: string;
@@ -2999,7 +3145,19 @@ export interface operations {
     };
     search: {
         parameters: {
-            query?: never;
+            query?: {
+                q?: string;
+                kind?: string;
+                type?: string;
+                village?: string;
+                year?: string;
+                state?: string;
+                from?: number;
+                to?: number;
+                sort?: string;
+                offset?: number;
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3058,7 +3216,9 @@ export interface operations {
     signIn: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3091,7 +3251,10 @@ export interface operations {
     signOut: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3118,7 +3281,9 @@ export interface operations {
     breakGlass: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3151,7 +3316,10 @@ export interface operations {
     changePassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3211,7 +3379,9 @@ export interface operations {
     found: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3244,7 +3414,10 @@ export interface operations {
     findSimilar: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3277,7 +3450,10 @@ export interface operations {
     wallBeat: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3319,7 +3495,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/event-stream": string;
+                };
             };
             /** @description Problem */
             default: {
@@ -3346,7 +3524,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/geo+json": string;
+                };
             };
             /** @description Problem */
             default: {
