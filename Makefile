@@ -11,7 +11,7 @@ GOFILES := $(shell git ls-files '*.go' 2>/dev/null)
 UISRC   := $(shell git ls-files ui 2>/dev/null)
 DEMO    ?= tmp/demo
 
-.PHONY: help run build ui test test-go test-ui test-e2e test-deb faults bench lint api deb clean setup-e2e
+.PHONY: help run build ui test test-go test-ui test-e2e test-deb faults bench bench-large lint api deb clean setup-e2e
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,8 +56,21 @@ test-deb: build ## the package: install, upgrade, remove, data kept
 faults: ## kill -9 and disk faults, the long profile
 	FENGQIAO_FAULTS=full $(GO) test -count=1 -timeout 60m -run 'Fault' ./node/... ./cluster/...
 
-bench: ## benchmarks; figures go to node/DESIGN.md
-	$(GO) test -run '^$$' -bench . -benchmem ./cluster/... ./node/... ./search/... ./backup/...
+bin/bench: $(BIN) $(shell git ls-files packaging/bench 2>/dev/null)
+	cd packaging/bench && $(GO) build -o ../../$@ .
+
+BENCH ?= tmp/bench
+
+bench: bin/bench setup-e2e ## durable creates beside PocketBase, accepted to drawn, packages; figures go to node/DESIGN.md
+	bin/bench create -binary $(BIN) -dir $(BENCH)
+	cd ui && node e2e/latency.mjs
+	$(GO) test -run '^$$' -bench . -benchtime 0.5s -benchmem ./cluster/... ./node/... ./search/... ./backup/...
+
+bench-large: bin/bench ## a box of a million records, made once (minutes, 16 GB in tmp/bench): lists, start after kill -9, memory
+	bin/bench seed -binary $(BIN) -dir $(BENCH)
+	bin/bench lists -binary $(BIN) -dir $(BENCH)
+	bin/bench ready -binary $(BIN) -dir $(BENCH)
+	bin/bench memory -binary $(BIN) -dir $(BENCH)
 
 lint: ui/node_modules/.installed ## gofmt, vet, eslint
 	@test -z "$$(gofmt -l $(GOFILES))" || { gofmt -l $(GOFILES); exit 1; }

@@ -204,16 +204,12 @@ func compile(document []byte, routes []*Route) (*schemas, error) {
 }
 
 // check gives what is wrong with a body, in the order of its fields.
-func (s *schemas) check(route string, body []byte, lang string) []api.FieldProblem {
+func (s *schemas) check(route string, body any, lang string) []api.FieldProblem {
 	schema, ok := s.byRoute[route]
 	if !ok {
 		return nil
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		return []api.FieldProblem{{Code: "bad_json", Message: say(lang, "内容无法读取", "The content cannot be read.")}}
-	}
-	err = schema.Validate(v)
+	err := schema.Validate(body)
 	if err == nil {
 		return nil
 	}

@@ -227,10 +227,11 @@ func (c *call) body(into any) error {
 	if err != nil {
 		return err
 	}
-	if err := doubles(data); err != nil {
+	value, err := parse(data)
+	if err != nil {
 		return badJSON(err)
 	}
-	if problems := c.server.schemas.check(c.route.ID, data, c.lang()); len(problems) > 0 {
+	if problems := c.server.schemas.check(c.route.ID, value, c.lang()); len(problems) > 0 {
 		return problem{status: http.StatusUnprocessableEntity, code: "invalid_input",
 			zh: "有内容不符合要求，请按提示修改", en: "Some values are not valid. Correct them as shown.", fields: problems}
 	}
@@ -246,54 +247,67 @@ func badJSON(error) error {
 	return problem{status: http.StatusBadRequest, code: "bad_json", zh: "请求内容无法读取，请刷新页面后重试", en: "The request cannot be read. Reload the page and try again."}
 }
 
-// doubles refuses objects that name a key twice, since readers would
-// disagree on which one counts, and what is nested or counted beyond reason.
-func doubles(data []byte) error {
+const maxNesting = 16
+
+// parse reads one JSON value. Objects that name a key twice are refused,
+// since readers would disagree on which one counts, and what is nested or
+// counted beyond reason.
+func parse(data []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	var walk func(depth int) error
-	walk = func(depth int) error {
-		t, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		if n, ok := t.(json.Number); ok {
-			return plainNumber(n)
-		}
-		delim, ok := t.(json.Delim)
-		if !ok {
-			return nil
-		}
-		if depth > 16 {
-			return errors.New("nested too deeply")
-		}
-		seen := map[string]bool{}
-		for dec.More() {
-			if delim == '{' {
-				key, err := dec.Token()
-				if err != nil {
-					return err
-				}
-				name, _ := key.(string)
-				if seen[name] {
-					return fmt.Errorf("key %q stands twice", name)
-				}
-				seen[name] = true
-			}
-			if err := walk(depth + 1); err != nil {
-				return err
-			}
-		}
-		_, err = dec.Token()
-		return err
-	}
-	if err := walk(0); err != nil {
-		return err
+	v, err := parseValue(dec, 0)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more follows")
+		return nil, errors.New("more follows")
 	}
-	return nil
+	return v, nil
+}
+
+func parseValue(dec *json.Decoder, depth int) (any, error) {
+	t, err := dec.Token()
+	if n, ok := t.(json.Number); ok {
+		return n, plainNumber(n)
+	}
+	delim, nested := t.(json.Delim)
+	switch {
+	case err != nil || !nested:
+		return t, err
+	case depth > maxNesting:
+		return nil, errors.New("nested too deeply")
+	case delim == '{':
+		return parseObject(dec, depth)
+	}
+	list := []any{}
+	for dec.More() {
+		v, err := parseValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	_, err = dec.Token()
+	return list, err
+}
+
+func parseObject(dec *json.Decoder, depth int) (any, error) {
+	object := map[string]any{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := key.(string)
+		if _, twice := object[name]; twice {
+			return nil, fmt.Errorf("key %q stands twice", name)
+		}
+		if object[name], err = parseValue(dec, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := dec.Token()
+	return object, err
 }
 
 // plainNumber refuses numbers that no field has and whose value alone would

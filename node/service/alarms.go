@@ -41,6 +41,7 @@ func (b *Box) raise(ctx context.Context, a alarm) error {
 	if errors.As(err, &refusal) && refusal.Verdict.Reason == domain.ReasonExists {
 		return nil
 	}
+	b.hurry() // streams hear of it when the store has it
 	return err
 }
 

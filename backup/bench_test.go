@@ -1,0 +1,54 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+)
+
+// archiveSize is what one archive of the benchmarks holds; it does not
+// compress, as sealed values do not.
+const archiveSize = 32 << 20
+
+func benchmarkArchive(b *testing.B) (archive func() string, secret string) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		b.Fatal(err)
+	}
+	content := bytes.Repeat([]byte{0}, archiveSize)
+	rand.Read(content)
+	segment := Member{Name: "journal/1.seg", Open: func() (io.ReadCloser, int64, error) {
+		return io.NopCloser(bytes.NewReader(content)), archiveSize, nil
+	}}
+	h := Header{Box: "b1", Organisation: "330681109", Created: time.Unix(1_770_000_000, 0), Recipient: key.Recipient().String(), Version: "1"}
+	b.SetBytes(archiveSize)
+	return func() string {
+		path, err := Create(context.Background(), b.TempDir(), h, []Member{segment}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return path
+	}, key.String()
+}
+
+func BenchmarkCreate(b *testing.B) {
+	archive, _ := benchmarkArchive(b)
+	for b.Loop() {
+		archive()
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	archive, secret := benchmarkArchive(b)
+	path := archive()
+	for b.Loop() {
+		if _, err := Verify(context.Background(), path, secret); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
