@@ -96,7 +96,7 @@ func exportCommand() *cobra.Command {
 	var dir, kind, to string
 	c := &cobra.Command{Use: "export", Short: "导出事项 / export matters (full values)", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return withBox(dir, func(b *service.Box) error {
-			header, rows, err := b.Export(kind)
+			table, err := b.Export(kind)
 			if err != nil {
 				return err
 			}
@@ -104,22 +104,15 @@ func exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			output := func(yield func([]sheet.Cell, error) bool) {
-				for _, r := range rows {
-					if !yield(r, nil) {
-						return
-					}
-				}
-			}
 			if filepath.Ext(to) == ".xlsx" {
-				err = sheet.WriteXLSX(f, kind, header, output)
+				err = sheet.WriteXLSX(f, kind, table.Header, table.Output())
 			} else {
-				err = sheet.WriteCSV(f, header, output)
+				err = sheet.WriteCSV(f, table.Header, table.Output())
 			}
 			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "已导出 %d 行 / %d rows: %s\n", len(rows), len(rows), to)
+			fmt.Fprintf(c.OutOrStdout(), "已导出 %d 行 / %d rows: %s\n", len(table.Rows), len(table.Rows), to)
 			return nil
 		})
 	}}

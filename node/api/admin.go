@@ -139,11 +139,12 @@ type ImportError struct {
 	Message string `json:"message"`
 }
 
-// Import is a job that brings old matters.
+// Import is a job that brings a table. While it runs, ask for it again.
 type Import struct {
 	ID         string         `json:"id"`
 	File       string         `json:"file"`
 	Kind       string         `json:"kind"`
+	Title      string         `json:"title"` // of the kind
 	State      string         `json:"state" enum:"mapping,checked,running,done,undone,failed"`
 	Rows       int            `json:"rows"`
 	Done       int            `json:"done"`
@@ -154,11 +155,27 @@ type Import struct {
 	Touched    []RecordRow    `json:"touched,omitempty"` // left by an undo
 	CreatedAt  int64          `json:"created_at"`
 	By         string         `json:"by"`
+	// Of imported people; given once, with the first answer that says done.
+	FirstPasswords []FirstPassword `json:"first_passwords,omitempty"`
 }
 
-// ImportList is the jobs of the box.
+// FirstPassword is handed to a new colleague, who must change it.
+type FirstPassword struct {
+	Username string `json:"username"`
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+// ImportKind is something that the caller may import.
+type ImportKind struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// ImportList is what one may import, and the jobs of it.
 type ImportList struct {
-	Items []Import `json:"items"`
+	Kinds []ImportKind `json:"kinds"`
+	Items []Import     `json:"items"`
 }
 
 // MappingInput says which column is which field.

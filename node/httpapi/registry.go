@@ -30,7 +30,7 @@ const (
 	PermAccounts Permission = "accounts" // manages people
 	PermSystem   Permission = "system"   // manages the box
 	PermAudit    Permission = "audit"    // reads the audit
-	PermImport   Permission = "import"   // brings old matters
+	PermImport   Permission = "import"   // brings tables: each list asks for the role that makes its records
 	PermWall     Permission = "wall"     // shows the wall: a session or a display token
 	PermHealth   Permission = "health"   // sees how the box is
 )
@@ -46,7 +46,7 @@ var holders = map[Permission][]string{
 	PermAccounts: {domain.RoleSecurityAdmin},
 	PermSystem:   {domain.RoleSystemAdmin},
 	PermAudit:    {domain.RoleAuditAdmin},
-	PermImport:   {domain.RoleDutyOfficer, domain.RoleLeader},
+	PermImport:   {domain.RoleDutyOfficer, domain.RoleLeader, domain.RoleJusticeOfficer, domain.RoleSystemAdmin, domain.RoleSecurityAdmin},
 	PermWall:     {domain.RoleDutyOfficer, domain.RoleLeader, domain.RoleSystemAdmin},
 	PermHealth:   {domain.RoleSystemAdmin, domain.RoleSecurityAdmin, domain.RoleAuditAdmin, domain.RoleDutyOfficer, domain.RoleLeader},
 }

@@ -511,17 +511,19 @@ func adminRoutes(g *registry) {
 		})
 	add(g, Route{Method: del, Path: "/outlines", ID: "removeOutlines", Summary: "Bring the schematic map back", Permission: PermSystem, Status: 204, Repeat: RepeatAnswer},
 		func(c *call, _ none) (none, error) { return none{}, c.server.box.RemoveOutlines(c.ctx(), c.caller) })
-	upload(g, Route{Method: post, Path: "/imports", ID: "beginImport", Summary: "Upload a table of old matters (CSV or XLSX)", Permission: PermImport, Status: 201, Query: []Param{{Name: "kind", Kind: text, Max: 64}, {Name: "name", Kind: text, Max: 400}}, Repeat: RepeatAnswer, Accepts: "application/octet-stream", Limit: 32 << 20},
+	upload(g, Route{Method: post, Path: "/imports", ID: "beginImport", Summary: "Upload a table (CSV or XLSX) of one of the kinds that listImports names", Permission: PermImport, Status: 201, Query: []Param{{Name: "kind", Kind: text, Max: 64}, {Name: "name", Kind: text, Max: 400}}, Repeat: RepeatAnswer, Accepts: "application/octet-stream", Limit: 32 << 20},
 		func(c *call, data []byte) (api.Import, error) {
 			return c.server.box.BeginImport(c.caller, c.Query("kind"), c.Query("name"), data)
 		})
-	add(g, Route{Method: get, Path: "/imports", ID: "listImports", Summary: "One's own imports", Permission: PermImport, Status: 200},
-		func(c *call, _ none) (api.ImportList, error) { return c.server.box.Imports(c.caller), nil })
+	add(g, Route{Method: get, Path: "/imports", ID: "listImports", Summary: "What one may import, and the jobs of it", Permission: PermImport, Status: 200},
+		func(c *call, _ none) (api.ImportList, error) { return c.server.box.Imports(c.caller) })
+	add(g, Route{Method: get, Path: "/imports/:id", ID: "getImport", Summary: "One import; first passwords of people are given once", Permission: PermImport, Status: 200},
+		func(c *call, _ none) (api.Import, error) { return c.server.box.ImportJob(c.caller, c.Param("id")) })
 	add(g, Route{Method: put, Path: "/imports/:id/mapping", ID: "mapImport", Summary: "Set the columns and try every row", Permission: PermImport, Status: 200, Repeat: RepeatHarmless},
 		func(c *call, in api.MappingInput) (api.Import, error) {
 			return c.server.box.MapImport(c.caller, c.Param("id"), in.Columns)
 		})
-	add(g, Route{Method: post, Path: "/imports/:id/commit", ID: "commitImport", Summary: "Bring all rows, or none", Permission: PermImport, Status: 200, Repeat: RepeatAnswer},
+	add(g, Route{Method: post, Path: "/imports/:id/commit", ID: "commitImport", Summary: "Bring all rows, or none; a long job answers while it runs", Permission: PermImport, Status: 200, Repeat: RepeatHarmless},
 		func(c *call, _ none) (api.Import, error) {
 			return c.server.box.CommitImport(c.ctx(), c.caller, c.Param("id"))
 		})

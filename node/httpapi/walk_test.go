@@ -157,6 +157,9 @@ var (
 	security = []string{domain.RoleSecurityAdmin}
 	system   = []string{domain.RoleSystemAdmin}
 	desk     = []string{domain.RoleDutyOfficer, domain.RoleLeader}
+	// Matters and rosters by the desk, cases by the justice office too,
+	// stations by the system, people by the security administrator.
+	importers = []string{domain.RoleDutyOfficer, domain.RoleLeader, domain.RoleJusticeOfficer, domain.RoleSystemAdmin, domain.RoleSecurityAdmin}
 	// Who may see an event that a village reported and nobody handles yet.
 	seesEvent = []string{domain.RoleVillageCadre, domain.RoleGridMember, domain.RoleDutyOfficer, domain.RoleLeader}
 )
@@ -175,7 +178,7 @@ var permitted = map[string][]string{
 	"GET /wall/outlines": append(slices.Clone(desk), system...), "GET /outlines": system, "POST /outlines": system, "DELETE /outlines": system,
 	"GET /accounts": security, "POST /accounts": security, "POST /accounts/:id/grants": security, "POST /accounts/:id/disable": security, "POST /accounts/:id/enable": security,
 	"POST /accounts/:id/unlock": security, "POST /accounts/:id/password": security, "GET /calendar": all, "POST /calendar": system, "POST /definitions": system, "POST /divisions": system,
-	"POST /imports": desk, "GET /imports": desk, "PUT /imports/:id/mapping": desk, "POST /imports/:id/commit": desk, "POST /imports/:id/undo": desk,
+	"POST /imports": importers, "GET /imports": importers, "GET /imports/:id": importers, "PUT /imports/:id/mapping": importers, "POST /imports/:id/commit": importers, "POST /imports/:id/undo": importers,
 	"GET /audit": {domain.RoleAuditAdmin}, "GET /health": append(slices.Clone(admins), desk...), "GET /displays": system, "POST /displays": system, "DELETE /displays/:id": system,
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -160,7 +161,7 @@ func (b *Box) loadPolicy() (*policy, error) {
 				if err != nil {
 					return nil, err
 				}
-				if err := p.absorb(r, 0); err != nil {
+				if err := b.absorbStored(p, r); err != nil {
 					return nil, fmt.Errorf("service: policy record %s: %w", r.ID, err)
 				}
 			}
@@ -175,6 +176,28 @@ func (b *Box) loadPolicy() (*policy, error) {
 	return p, err
 }
 
+// absorbStored also takes the rows of a job whose lists do not name them
+// yet.
+func (b *Box) absorbStored(p *policy, r *domain.Record) error {
+	if err := p.absorb(r, 0); err != nil || r.Definition.ID != kindImport || settled(r) {
+		return err
+	}
+	rows, err := b.store.Scan(keyOf("i", r.ID.String()), nil, false, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	for _, h := range rows {
+		row, err := b.storedRecord(h.ID)
+		if err == nil && isPolicyKind(row.Definition.ID) {
+			err = p.absorb(row, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // replay opens the journal and folds every group that the store lacks.
 func (b *Box) replay() error {
 	position, err := b.store.Position()
@@ -183,6 +206,7 @@ func (b *Box) replay() error {
 	}
 	head := envelope.Head{Origin: b.id.Origin(), Incarnation: max(position.Incarnation, 1), Seq: position.Seq, Hash: position.Head}
 	b.overlay = newOverlay(head.Seq)
+	b.imports.replayed = map[envelope.RecordID]bool{}
 	b.writer = &writer{box: b, commands: make(chan *command, 1024), stored: make(chan *group, maxLagOps+1), stopped: make(chan struct{}), head: head}
 	replayed := make(chan []*group)
 	committed := make(chan error, 1)
@@ -214,6 +238,7 @@ func (b *Box) refoldAll(from journal.Position, replayed chan<- []*group) (err er
 			return err
 		}
 		b.overlay.add(g)
+		b.imports.noteReplayed(g)
 		waiting, ops = append(waiting, g), ops+len(g.ops)
 		if ops >= part {
 			replayed <- waiting

@@ -67,13 +67,7 @@ func newTestBox(t testing.TB) *testBox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admins := []NewAccount{}
-	for _, role := range []string{domain.RoleSystemAdmin, domain.RoleSecurityAdmin, domain.RoleAuditAdmin} {
-		admins = append(admins, NewAccount{Username: role, Name: "管理员", Password: "correct-horse-9", Grants: []domain.Grant{{Role: role, Organisation: township}}})
-	}
-	if _, err := b.Found(ctx, Founding{Code: b.SetupCode(), Organisation: township, Recipient: "age1test", Admins: admins}); err != nil {
-		t.Fatal(err)
-	}
+	b.found()
 	for name, g := range map[string]domain.Grant{
 		"grid": {Role: domain.RoleGridMember, Organisation: village}, "cadre": {Role: domain.RoleVillageCadre, Organisation: village},
 		"duty": {Role: domain.RoleDutyOfficer, Organisation: township}, "leader": {Role: domain.RoleLeader, Organisation: township},
@@ -86,6 +80,18 @@ func newTestBox(t testing.TB) *testBox {
 		b.people[name] = Caller{Subject: domain.Subject{User: r.ID, Grants: []domain.Grant{g}}, Lang: "zh"}
 	}
 	return b
+}
+
+// found settles the box as a new township's.
+func (b *testBox) found() {
+	b.t.Helper()
+	admins := []NewAccount{}
+	for _, role := range []string{domain.RoleSystemAdmin, domain.RoleSecurityAdmin, domain.RoleAuditAdmin} {
+		admins = append(admins, NewAccount{Username: role, Name: "管理员", Password: "correct-horse-9", Grants: []domain.Grant{{Role: role, Organisation: township}}})
+	}
+	if _, err := b.Found(context.Background(), Founding{Code: b.SetupCode(), Organisation: township, Name: "枫桥镇", Recipient: "age1test", Admins: admins}); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *testBox) open() {

@@ -31,7 +31,7 @@ import (
 //	n  number                                       exact number
 //	p  keyed hash              by creation          persons by ID card or phone
 //	i  import job                                   rows of an import
-//	w  kind                    open alarms, shifts by start
+//	w  kind                    open alarms, shifts by start, imports to settle
 const (
 	sep       = 0
 	noDue     = math.MaxInt64
@@ -62,7 +62,24 @@ type deriver struct {
 	def  *domain.Definition
 	open bool
 	due  int64
+	made int64 // when the matter came up
 	out  store.Derived
+}
+
+// cameUp is when a matter was reported. An imported one is as old as it
+// says itself, 0 when it does not: it is no news of the day that brought it.
+func cameUp(r *domain.Record) int64 {
+	if r.Import == "" {
+		return r.CreatedAt
+	}
+	if at := r.Int("occurred_at"); at > 0 {
+		return at
+	}
+	day, err := time.ParseInLocation(time.DateOnly, r.Text("occurred_on"), local)
+	if err != nil {
+		return 0
+	}
+	return day.UnixMilli()
 }
 
 // derive gives what lists and counters a record feeds.
@@ -72,7 +89,7 @@ func (b *Box) derive(r *domain.Record) (store.Derived, error) {
 	if !ok {
 		return store.Derived{}, errors.New("service: record " + r.ID.String() + " follows an unknown definition")
 	}
-	d := &deriver{r: r, def: def, open: isOpen(def, r), due: noDue}
+	d := &deriver{r: r, def: def, open: isOpen(def, r), due: noDue, made: cameUp(r)}
 	deadlines, err := b.deadlines(p, def, r)
 	if err != nil {
 		return store.Derived{}, err
@@ -83,14 +100,19 @@ func (b *Box) derive(r *domain.Record) (store.Derived, error) {
 			d.nextCard(dl)
 		}
 	}
-	d.lists()
+	if r.Import != "" {
+		d.key(keyOf("i", r.Import), 0)
+	}
 	counts, err := b.imported(r)
 	if err != nil {
 		return store.Derived{}, err
 	}
-	if counts {
-		d.figures()
+	if !counts { // nobody meets it
+		sortDerived(&d.out)
+		return d.out, nil
 	}
+	d.lists()
+	d.figures()
 	if err := b.persons(d); err != nil {
 		return store.Derived{}, err
 	}
@@ -130,20 +152,20 @@ func (d *deriver) count(parts ...string) {
 
 func (d *deriver) lists() {
 	r, kind := d.r, d.r.Definition.ID
-	d.key(keyOf("k", kind), r.CreatedAt)
+	d.key(keyOf("k", kind), d.made)
 	d.key(keyOf("c", r.Custodian, kind), math.MaxInt64-r.ChangedAt)
 	d.key(keyOf("s", r.Custodian, kind, r.State), math.MaxInt64-r.ChangedAt)
-	d.key(keyOf("u", r.CreatedBy.String()), r.CreatedAt)
+	d.key(keyOf("u", r.CreatedBy.String()), d.made)
 	for _, n := range append([]string{r.Number}, r.Aliases...) {
 		if n != "" {
 			d.key(keyOf("n", foldNumber(n)), 0)
 		}
 	}
 	if v := r.Text(domain.FieldVillage); v != "" {
-		d.key(keyOf("v", v, kind), r.CreatedAt)
+		d.key(keyOf("v", v, kind), d.made)
 	}
-	if r.Import != "" {
-		d.key(keyOf("i", r.Import), 0)
+	if kind == kindImport && !settled(r) {
+		d.key(keyOf("w", kind), r.CreatedAt)
 	}
 	d.copies()
 	if !d.open {
@@ -181,12 +203,8 @@ func (d *deriver) figures() {
 	r, kind := d.r, d.r.Definition.ID
 	village := r.Text(domain.FieldVillage)
 	d.count("s", r.Custodian, kind, r.State)
-	d.count("d", r.Custodian, kind, dayOf(r.CreatedAt))
-	if t := r.Text(d.def.Search.Type); t != "" {
-		d.count("y", r.Custodian, kind, dayOf(r.CreatedAt), t)
-	}
-	if village != "" {
-		d.count("vd", kind, dayOf(r.CreatedAt), village)
+	if d.made > 0 {
+		d.reported(village)
 	}
 	if c := r.HighestCard(); c != "" && d.open {
 		d.count("card", r.Custodian, r.Holder, c)
@@ -210,7 +228,20 @@ func (d *deriver) figures() {
 	}
 }
 
-// closedAt is when the record last came into a closed state, 0 while open.
+// reported: what came up on a day.
+func (d *deriver) reported(village string) {
+	kind, day := d.r.Definition.ID, dayOf(d.made)
+	d.count("d", d.r.Custodian, kind, day)
+	if t := d.r.Text(d.def.Search.Type); t != "" {
+		d.count("y", d.r.Custodian, kind, day, t)
+	}
+	if village != "" {
+		d.count("vd", kind, day, village)
+	}
+}
+
+// closedAt is when the record last came into a closed state, 0 while open
+// or when an import brought it closed.
 func closedAt(def *domain.Definition, r *domain.Record) int64 {
 	state, ok := def.State(r.State)
 	if !ok || !state.Closed {
@@ -218,6 +249,9 @@ func closedAt(def *domain.Definition, r *domain.Record) int64 {
 	}
 	for i := len(r.Steps) - 1; i >= 0; i-- {
 		from, known := def.State(r.Steps[i].From)
+		if !known && r.Import != "" {
+			return 0
+		}
 		if !known || !from.Closed {
 			return r.Steps[i].At
 		}
@@ -246,7 +280,7 @@ func (b *Box) persons(d *deriver) error {
 		if err != nil {
 			return err
 		}
-		d.key(keyOf("p", matchOf(org.Match, value)), d.r.CreatedAt)
+		d.key(keyOf("p", matchOf(org.Match, value)), d.made)
 	}
 	return nil
 }
@@ -297,7 +331,13 @@ func (b *Box) imported(r *domain.Record) (bool, error) {
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && (job.State == importDone || job.State == importUndone && touched(r)), err
+	return err == nil && counted(r, job.State), err
+}
+
+// counted: rows of a job exist when it is done; after an undo those stay
+// that somebody has worked on.
+func counted(r *domain.Record, job string) bool {
+	return job == importDone || job == importUndone && touched(r)
 }
 
 // States of an import job.

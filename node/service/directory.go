@@ -131,6 +131,9 @@ func (b *Box) Accounts(c Caller) (api.AccountList, error) {
 	p := b.policy.Load()
 	out := api.AccountList{Items: []api.Account{}}
 	for _, name := range slices.Sorted(maps.Keys(p.usernames)) {
+		if p.accounts[p.usernames[name]] == nil {
+			continue // reserved by an import that runs
+		}
 		a, err := b.Account(c, p.usernames[name])
 		if err != nil {
 			return out, err

@@ -108,12 +108,13 @@ func divisionID(code string) envelope.RecordID {
 
 func differs(old *organisation, d Division, parent any) bool {
 	return old.Name != d.Name || parent != nil && old.Parent != parent || old.Level != d.Level ||
-		d.Abbr != "" && old.Abbr != d.Abbr || d.Lng != 0 && (old.Lng != d.Lng || old.Lat != d.Lat)
+		d.Abbr != "" && old.Abbr != d.Abbr || len(d.Aliases) > 0 && !slices.Equal(old.Aliases, d.Aliases) || d.Lng != 0 && (old.Lng != d.Lng || old.Lat != d.Lat)
 }
 
 // ParseDivisions reads a list of divisions as a table (code, name, level,
-// parent, lng, lat in degrees) together with the former names that the
-// release knows. A list with a wrong row is refused whole.
+// parent, lng, lat in degrees; abbr and aliases as they like) and, where it
+// has no column of former names, adds those that the release knows. A list
+// with a wrong row is refused whole.
 func ParseDivisions(name string, data []byte) ([]Division, error) {
 	table, err := sheet.Read(bytes.NewReader(data), int64(len(data)), sheet.Options{Name: name})
 	if err != nil {
@@ -126,17 +127,14 @@ func ParseDivisions(name string, data []byte) ([]Division, error) {
 	if len(wrong) > 0 {
 		return nil, cellErrors(wrong)
 	}
-	aliases, err := list.ShippedAliases()
-	if err != nil {
-		return nil, err
-	}
-	former := map[string][]string{}
-	for _, a := range aliases {
-		former[a.Code] = append(former[a.Code], a.Alias)
+	if !list.Named {
+		if err := list.AddShippedAliases(); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]Division, len(list.List))
 	for i, d := range list.List {
-		out[i] = Division{Code: d.Code, Name: d.Name, Level: string(d.Level), Parent: d.Parent, Lng: d.Lng, Lat: d.Lat, Aliases: former[d.Code]}
+		out[i] = Division{Code: d.Code, Name: d.Name, Level: string(d.Level), Parent: d.Parent, Abbr: d.Abbr, Lng: d.Lng, Lat: d.Lat, Aliases: d.Aliases}
 	}
 	return out, nil
 }

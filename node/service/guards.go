@@ -45,6 +45,7 @@ func (t *turn) guard(d *draft, r *domain.Record) error {
 	case d.def.ID == kindOrganisation:
 		return t.guardOrganisation(d, r)
 	case r == nil:
+		t.unique(d, &wrong)
 	case d.step.Effect == domain.Extend && redOn(r, t.clockOf(d)):
 		// A red card voids a request for more time, as in the provincial
 		// system.
@@ -55,6 +56,20 @@ func (t *turn) guard(d *draft, r *domain.Record) error {
 		wrong.add("note", "same_person", "交班人不能自己接班，请接班人登录后签收", "Whoever hands over cannot take over. The successor signs in and signs.")
 	}
 	return wrong.orNil()
+}
+
+// unique refuses a user name or code that was taken since it was checked.
+func (t *turn) unique(d *draft, wrong *InputError) {
+	switch d.def.ID {
+	case kindAccount:
+		if _, taken := t.policy().usernames[text(d.values.open["username"])]; taken {
+			wrong.add("username", "taken", "用户名已有人使用,请换一个", "The user name is taken. Choose another.")
+		}
+	case kindOrganisation:
+		if t.policy().codeTaken(text(d.values.open["code"])) {
+			wrong.add("code", "taken", "代码已经使用，请换一个代码", "The code is in use. Choose another.")
+		}
+	}
 }
 
 func (t *turn) clockOf(d *draft) string {

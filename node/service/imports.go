@@ -6,8 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,12 +16,11 @@ import (
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
-	"github.com/fengqiao/fengqiao/node/seal"
 	"github.com/fengqiao/fengqiao/node/sheet"
 )
 
-// An import brings old matters as one job. Nothing is written while a row
-// is wrong. The first operation fixes file hash, kind and count; the rows
+// An import brings a list as one job. Nothing is written while a row is
+// wrong. The first operation fixes file hash, mapping and count; the rows
 // follow in groups that yield to people; the last makes the job done. Until
 // then, and after an undo, its rows do not exist for anybody, except those
 // that somebody has worked on since.
@@ -28,9 +28,13 @@ const (
 	kindImport    = "import"
 	stepImport    = "import"
 	numberColumn  = "number"
+	leftOut       = "-" // in the mapping that the journal keeps
 	importGroup   = 200
 	maxImportErrs = 500
 	maxImportJobs = 20
+	// commitWait is how long a commit is waited for before its caller is
+	// told that it runs.
+	commitWait = 2 * time.Second
 )
 
 // importJob is a file on its way in. What is not committed lives in memory
@@ -39,42 +43,62 @@ type importJob struct {
 	mu      sync.Mutex
 	view    api.Import
 	owner   envelope.RecordID
-	data    []byte
+	hash    string
+	list    *list
 	table   *sheet.Table
-	fields  []sheet.Field
 	mapping sheet.Mapping
-	rows    []Input
-	numbers []string
+	rows    []importRow
 	record  envelope.RecordID
+	ended   chan struct{}
+}
+
+// importRow is a checked row.
+type importRow struct {
+	in     Input
+	number string
 }
 
 type importJobs struct {
-	mu   sync.Mutex
-	list []*importJob
+	mu      sync.Mutex
+	list    []*importJob
+	running sync.Mutex // one job writes at a time
+	// replayed jobs stood in the journal behind the store: their rows may
+	// have been derived before the job ended.
+	replayed map[envelope.RecordID]bool
+}
+
+func (i *importJobs) noteReplayed(g *group) {
+	for id, r := range g.records {
+		if r.Definition.ID == kindImport {
+			i.replayed[id] = true
+		}
+	}
 }
 
 // BeginImport reads a file and guesses which column is which field.
-func (b *Box) BeginImport(c Caller, kind, name string, data []byte) (api.Import, error) {
+func (b *Box) BeginImport(c Caller, id, name string, data []byte) (api.Import, error) {
 	p := b.policy.Load()
-	def, _, ok := p.kind(kind)
-	if !ok {
-		return api.Import{}, ErrUnknownKind
+	l, err := b.listOf(p, id, nil)
+	if err != nil {
+		return api.Import{}, err
 	}
-	if _, importable := createStep(def, stepImport); !importable {
-		return api.Import{}, ErrUnknownKind
+	if !l.may(c) {
+		return api.Import{}, ErrForbidden
 	}
 	table, err := sheet.Read(bytes.NewReader(data), int64(len(data)), sheet.Options{Name: name})
 	if err != nil {
 		return api.Import{}, fileError(err)
 	}
+	if l, err = b.listOf(p, id, table.Header); err != nil {
+		return api.Import{}, err
+	}
 	now, _ := b.clock.Now()
 	sum := sha256.Sum256(data)
-	j := &importJob{owner: c.User, data: data, table: table, fields: b.importFields(def), record: newRecordID(),
-		view: api.Import{File: cleanName(name), Kind: kind, State: "mapping", Rows: table.RowCount, CreatedAt: now, By: b.nameOf(c.User),
+	j := &importJob{owner: c.User, hash: hex.EncodeToString(sum[:]), list: l, table: table, record: newRecordID(), mapping: sheet.Guess(table.Header, l.fields),
+		view: api.Import{File: cleanName(name), Kind: id, Title: l.title.In(c.Lang), State: "mapping", Rows: table.RowCount, CreatedAt: now, By: b.nameOf(c.User),
 			Columns: []api.ImportColumn{}, Fields: []api.ImportField{}, Errors: []api.ImportError{}}}
 	j.view.ID = j.record.String()
-	j.mapping = sheet.Guess(table.Header, j.fields)
-	for _, f := range j.fields {
+	for _, f := range l.fields {
 		j.view.Fields = append(j.view.Fields, api.ImportField{Key: f.Key, Title: f.Title.In(c.Lang), Required: f.Required})
 	}
 	j.columns()
@@ -84,7 +108,7 @@ func (b *Box) BeginImport(c Caller, kind, name string, data []byte) (api.Import,
 	if len(b.imports.list) > maxImportJobs {
 		b.imports.list = b.imports.list[1:]
 	}
-	err = b.noteFor(c.User, audit.Entry{Action: "import_upload", ObjectKind: kind, Object: j.view.ID, Result: "ok", Details: map[string]string{"sha256": hex.EncodeToString(sum[:])}})
+	err = b.noteFor(c.User, audit.Entry{Action: "import_upload", ObjectKind: id, Object: j.view.ID, Result: "ok", Details: map[string]string{"sha256": j.hash}})
 	return j.view, err
 }
 
@@ -100,28 +124,6 @@ func fileError(err error) error {
 	return err
 }
 
-// importFields are the single-valued fields of a kind and the number.
-func (b *Box) importFields(def *domain.Definition) []sheet.Field {
-	out := []sheet.Field{{Key: numberColumn, Title: domain.Text{ZH: "编号", EN: "Number"}, Synonyms: []string{"案号", "案件编号", "事件编号"}, Type: sheet.TypeText, Max: 60}}
-	for i := range def.Fields {
-		f := &def.Fields[i]
-		if f.Type == domain.TypeAccount || f.Table == "accounts" {
-			continue
-		}
-		var codes []domain.Code
-		if t, ok := b.embedded.TableOf(def, f.Table); ok {
-			for _, r := range t.Rows() {
-				codes = append(codes, r.Code)
-			}
-		}
-		if field, ok := sheet.FieldOf(f, codes); ok {
-			field.Required = field.Required && !importedSource(codes)
-			out = append(out, field)
-		}
-	}
-	return out
-}
-
 // codeImported marks a matter whose source is not known any more; a table
 // that has it need not be filled by an import.
 const codeImported = "import"
@@ -130,11 +132,16 @@ func importedSource(codes []domain.Code) bool {
 	return slices.ContainsFunc(codes, func(c domain.Code) bool { return c.Code == codeImported })
 }
 
-// fillSource gives rows without a source the one that says so.
-func fillSource(fields []sheet.Field, values map[string]any) {
-	for i := range fields {
-		if _, given := values[fields[i].Key]; !given && importedSource(fields[i].Codes) {
-			values[fields[i].Key] = codeImported
+// fillSource gives rows without a source the one that says so, where the
+// kind asks for one or the table has no such column.
+func (in *intake) fillSource(l *list, values map[string]any) {
+	for i := range l.fields {
+		key := l.fields[i].Key
+		if values[key] != nil || !importedSource(l.fields[i].Codes) {
+			continue
+		}
+		if f, ok := l.def.FieldAt(key); ok && (f.Required || !slices.Contains(in.mapped, key)) {
+			values[key] = codeImported
 		}
 	}
 }
@@ -155,13 +162,13 @@ func (j *importJob) columns() {
 			break
 		}
 	}
-	j.view.Columns = j.view.Columns[:0]
+	j.view.Columns = make([]api.ImportColumn, len(j.table.Header))
 	for i, h := range j.table.Header {
-		j.view.Columns = append(j.view.Columns, api.ImportColumn{Header: h, Sample: clip(sample[i]), Field: j.mapping[i]})
+		j.view.Columns[i] = api.ImportColumn{Header: h, Sample: clip(sample[i]), Field: j.mapping[i]}
 	}
 }
 
-// job finds an import of the caller.
+// job finds an import of this run that the caller began.
 func (b *Box) job(c Caller, id string) (*importJob, error) {
 	b.imports.mu.Lock()
 	defer b.imports.mu.Unlock()
@@ -197,14 +204,13 @@ func (b *Box) MapImport(c Caller, id string, columns map[string]string) (api.Imp
 // dryRun converts and checks every row exactly as the commit would.
 func (b *Box) dryRun(c Caller, j *importJob) error {
 	p := b.policy.Load()
-	def, _, _ := p.kind(j.view.Kind)
-	step, _ := createStep(def, stepImport)
 	now, _ := b.clock.Now()
-	conv, err := sheet.NewConverter(j.table, j.fields, j.mapping, p.findOrganisation, time.UnixMilli(now))
+	in := b.newIntake(p, j.mapping)
+	conv, err := sheet.NewConverter(j.table, j.list.fields, j.mapping, in.places.Find, time.UnixMilli(now))
 	if err != nil {
 		return fileError(err)
 	}
-	j.rows, j.numbers, j.view.Errors, j.view.ErrorCount = nil, nil, []api.ImportError{}, 0
+	j.rows, j.view.Errors, j.view.ErrorCount, j.view.State = nil, []api.ImportError{}, 0, "mapping"
 	for row, err := range conv.Records() {
 		if err != nil {
 			return fileError(err)
@@ -212,21 +218,64 @@ func (b *Box) dryRun(c Caller, j *importJob) error {
 		for _, e := range row.Errors {
 			j.wrong(e.Row, e.Column, e.Header, e.Value, e.Message.In(c.Lang))
 		}
-		number, _ := row.Values[numberColumn].(string)
-		delete(row.Values, numberColumn)
-		fillSource(j.fields, row.Values)
-		in := Input{Fields: row.Values}
-		var wrong *InputError
-		if _, err := b.readInput(p, def, step, in); errors.As(err, &wrong) && len(row.Errors) == 0 {
-			for _, f := range wrong.Fields {
-				j.wrong(row.Row, j.column(f.Path), f.Path, "", f.Message.In(c.Lang))
-			}
+		if len(row.Errors) == 0 {
+			b.tryRow(c, j, in, row)
 		}
-		j.rows, j.numbers = append(j.rows, in), append(j.numbers, number)
 	}
-	j.view.State = "mapping"
 	if j.view.ErrorCount == 0 && len(j.rows) > 0 {
 		j.view.State = "checked"
+	}
+	return nil
+}
+
+// tryRow keeps a right row, and tells what is wrong with another.
+func (b *Box) tryRow(c Caller, j *importJob, in *intake, row sheet.Record) {
+	var wrong InputError
+	in.number = row.Row
+	r := importRow{number: text(row.Values[numberColumn])}
+	r.in = j.list.row(in, row.Values, &wrong)
+	delete(r.in.Fields, numberColumn)
+	err := wrong.orNil()
+	if err == nil {
+		err = b.rehearse(in.p, c, j.list, r.in)
+	}
+	var input *InputError
+	var refusal *Refusal
+	switch {
+	case err == nil:
+		j.rows = append(j.rows, r)
+	case errors.As(err, &input):
+		for _, f := range input.Fields {
+			j.wrongField(row.Row, f.Path, f.Message.In(c.Lang))
+		}
+	case errors.As(err, &refusal) && len(refusal.Failed) > 0:
+		for _, f := range refusal.Failed {
+			j.wrongField(row.Row, f.Path, f.Condition.Message.In(c.Lang))
+		}
+	default:
+		j.wrongField(row.Row, "", domain.Text{ZH: "这一行不能导入：", EN: "The row cannot be imported: "}.In(c.Lang)+err.Error())
+	}
+}
+
+// rehearse reads and folds a row without sealing or writing it.
+func (b *Box) rehearse(p *policy, c Caller, l *list, in Input) error {
+	d := &draft{caller: c, def: l.def, step: l.step, record: newRecordID()}
+	_, d.ref, _ = p.kind(l.def.ID)
+	if err := b.read(p, d, in); err != nil {
+		return err
+	}
+	op := &envelope.Operation{Record: d.record, Class: envelope.ClassA, Step: d.step.ID, Definition: d.ref, Open: maps.Clone(d.values.open), Epoch: 1}
+	for _, g := range c.Grants {
+		if slices.Contains(d.step.Roles, g.Role) {
+			op.Actor = envelope.Actor{User: c.User, Organisation: g.Organisation, Role: g.Role}
+		}
+	}
+	for _, t := range d.values.text {
+		op.Sealed = append(op.Sealed, envelope.SealedField{Path: t.path})
+	}
+	envelope.SortSealed(op.Sealed)
+	if _, v := domain.Fold(nil, op, p); v.Code != envelope.Applied {
+		return explain(&Refusal{Verdict: v}, d, op)
 	}
 	return nil
 }
@@ -238,110 +287,259 @@ func (j *importJob) wrong(row, column int, header, value, message string) {
 	}
 }
 
-func (j *importJob) column(field string) int { return slices.Index(j.mapping, field) + 1 }
-
-// findOrganisation gives what a name, former name or code may mean.
-func (p *policy) findOrganisation(text string) []string {
-	if _, ok := p.organisations[text]; ok {
-		return []string{text}
+func (j *importJob) wrongField(row int, field, message string) {
+	column, header := slices.Index(j.mapping, field)+1, field
+	if field == "" {
+		column = 0
 	}
-	var out []string
-	for code, o := range p.organisations {
-		if o.Name == text || slices.Contains(o.Aliases, text) {
-			out = append(out, code)
-		}
+	if column > 0 {
+		header = j.table.Header[column-1]
 	}
-	slices.Sort(out)
-	return out
+	j.wrong(row, column, header, "", message)
 }
 
-// CommitImport writes a checked import: all rows count, or none.
+// places finds organisations by code, name, former name, or name behind
+// those of their township.
+func (p *policy) places() *sheet.Divisions {
+	list := make([]sheet.Division, 0, len(p.organisations))
+	for _, code := range slices.Sorted(maps.Keys(p.organisations)) {
+		o := p.organisations[code]
+		list = append(list, sheet.Division{Code: code, Name: o.Name, Parent: o.Parent, Aliases: o.Aliases})
+	}
+	return sheet.Index(list)
+}
+
+// CommitImport writes a checked import in the background: all rows count,
+// or none. It waits a moment, so that a short one is answered as done.
 func (b *Box) CommitImport(ctx context.Context, c Caller, id string) (api.Import, error) {
 	j, err := b.job(c, id)
 	if err != nil {
 		return api.Import{}, err
 	}
+	if err := b.start(c, j); err != nil {
+		return api.Import{}, err
+	}
+	limit := time.NewTimer(commitWait)
+	defer limit.Stop()
+	select {
+	case <-j.ended:
+	case <-limit.C:
+	case <-ctx.Done():
+		return api.Import{}, ctx.Err()
+	}
+	return b.ImportJob(c, id)
+}
+
+func (b *Box) start(c Caller, j *importJob) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.ended != nil {
+		return nil // sent again
+	}
 	if j.view.State != "checked" {
-		return j.view, ErrState
+		return ErrState
 	}
-	sum := sha256.Sum256(j.data)
+	j.view.State, j.ended = "running", make(chan struct{})
 	c.Key = ""
-	_, err = b.createWith(ctx, c, j.record, kindImport, "", Input{Fields: map[string]any{"kind": j.view.Kind, "hash": hex.EncodeToString(sum[:]), "rows": int64(len(j.rows))}}, nil)
+	b.work.Go(func() {
+		defer close(j.ended)
+		b.imports.running.Lock()
+		defer b.imports.running.Unlock()
+		err := b.runImport(context.Background(), c, j)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.table, j.rows = nil, nil
+		if j.view.State = "done"; err != nil {
+			j.view.State, j.view.Done, j.view.FirstPasswords = "failed", 0, nil
+			j.wrong(0, 0, "", "", failedSentence(err).In(c.Lang))
+			b.log.Error("import failed", "id", j.view.ID, "err", err)
+		}
+	})
+	return nil
+}
+
+// failedSentence says why a checked import ended without a row.
+func failedSentence(err error) domain.Text {
+	if errors.Is(err, ErrFull) {
+		return domain.Text{ZH: "磁盘已满，导入已撤销。请清理后重新导入", EN: "The disk is full; the import was undone. Free space and import again."}
+	}
+	return domain.Text{ZH: "导入期间数据有变化或本机正在停止，已全部撤销。请重新上传并检查", EN: "Something changed meanwhile, or the box was stopping; everything was undone. Upload and check again."}
+}
+
+// runImport writes the job. What fails on the way is undone, at once or at
+// the next start.
+func (b *Box) runImport(ctx context.Context, c Caller, j *importJob) error {
+	mapping := make([]string, len(j.mapping))
+	for i, field := range j.mapping {
+		if mapping[i] = field; field == "" {
+			mapping[i] = leftOut
+		}
+	}
+	_, err := b.createWith(ctx, c, j.record, kindImport, "", Input{Fields: map[string]any{"kind": j.view.Kind, "file": j.view.File, "hash": j.hash,
+		"mapping": mapping, "rows": int64(len(j.rows))}}, nil)
 	if err != nil {
-		return j.view, err
+		return err
 	}
-	j.view.State = "running"
 	if err := b.writeRows(ctx, c, j); err != nil {
-		j.view.State = "failed"
-		_, undo := b.Step(context.WithoutCancel(ctx), c, j.record, "undo", "", Input{})
-		return j.view, errors.Join(err, undo)
+		if _, undo := b.Step(ctx, b.BoxCaller(), j.record, "undo", "", Input{}); undo != nil {
+			return errors.Join(err, undo)
+		}
+		return errors.Join(err, b.settleImport(ctx, j.record))
 	}
-	if _, err := b.Step(ctx, c, j.record, "finish", "", Input{}); err != nil {
-		return j.view, err
+	if _, err := b.Step(ctx, b.BoxCaller(), j.record, "finish", "", Input{}); err != nil {
+		return err
 	}
-	j.view.State = "done"
-	return j.view, errors.Join(b.refreshImport(ctx, j.view.ID), b.noteFor(c.User, audit.Entry{Action: "import", ObjectKind: j.view.Kind, Object: j.view.ID, Result: "ok"}))
+	return errors.Join(b.settleImport(ctx, j.record), b.noteFor(c.User, audit.Entry{Action: "import", ObjectKind: j.view.Kind, Object: j.view.ID, Result: "ok",
+		Details: map[string]string{"rows": fmt.Sprint(len(j.rows)), "sha256": j.hash}}))
 }
 
 func (b *Box) writeRows(ctx context.Context, c Caller, j *importJob) error {
-	for start := 0; start < len(j.rows); start += importGroup {
+	for part := range slices.Chunk(j.rows, importGroup) {
 		var drafts []*draft
-		for i := start; i < min(start+importGroup, len(j.rows)); i++ {
-			d, err := b.draftCreate(c, newRecordID(), j.view.Kind, stepImport, j.rows[i])
+		for _, row := range part {
+			d, err := b.draftRow(c, j, row)
 			if err != nil {
 				return err
-			}
-			d.open = map[string]any{domain.InImport: j.view.ID}
-			if j.numbers[i] != "" {
-				d.open[domain.InNumber] = j.numbers[i]
 			}
 			drafts = append(drafts, d)
 		}
 		if _, err := b.submitAll(ctx, drafts); err != nil {
 			return err
 		}
+		j.mu.Lock()
 		j.view.Done += len(drafts)
+		j.mu.Unlock()
 	}
 	return nil
+}
+
+// draftRow prepares a row. A person gets a first password, which the caller
+// is shown once.
+func (b *Box) draftRow(c Caller, j *importJob, row importRow) (*draft, error) {
+	if j.list.id == listPeople {
+		password := initialPassword()
+		row.in.Fields = maps.Clone(row.in.Fields)
+		row.in.Fields[fieldPassword] = hashPassword(password)
+		j.mu.Lock()
+		j.view.FirstPasswords = append(j.view.FirstPasswords, api.FirstPassword{Username: text(row.in.Fields["username"]), Name: text(row.in.Fields["name"]), Password: password})
+		j.mu.Unlock()
+	}
+	id := newRecordID()
+	if j.list.def.ID == kindOrganisation {
+		id = divisionID(text(row.in.Fields["code"]))
+	}
+	d, err := b.draftCreate(c, id, j.list.def.ID, j.list.step.ID, row.in)
+	if err != nil {
+		return nil, err
+	}
+	d.open = map[string]any{domain.InImport: j.view.ID}
+	if row.number != "" {
+		d.open[domain.InNumber] = row.number
+	}
+	return d, nil
+}
+
+// ImportJob describes a job: one of this run to whoever began it, an older
+// one from its record. First passwords are given once, with the first
+// answer that says done.
+func (b *Box) ImportJob(c Caller, id string) (api.Import, error) {
+	j, err := b.job(c, id)
+	if err != nil {
+		return b.recordedJob(c, id)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := j.view
+	if out.State == "done" {
+		j.view.FirstPasswords = nil
+	} else {
+		out.FirstPasswords = nil
+	}
+	return out, nil
+}
+
+func (b *Box) recordedJob(c Caller, id string) (api.Import, error) {
+	rid, err := envelope.ParseRecordID(id)
+	if err != nil {
+		return api.Import{}, ErrNotFound
+	}
+	r, err := b.record(rid)
+	if err != nil || r.Definition.ID != kindImport {
+		return api.Import{}, ErrNotFound
+	}
+	return b.pastImport(c, r)
+}
+
+// pastImport describes a job from its record.
+func (b *Box) pastImport(c Caller, r *domain.Record) (api.Import, error) {
+	p := b.policy.Load()
+	l, err := b.listOf(p, r.Text("kind"), nil)
+	if err != nil || !l.may(c) {
+		return api.Import{}, ErrNotFound
+	}
+	out := api.Import{ID: r.ID.String(), Kind: l.id, Title: l.title.In(c.Lang), State: r.State, Rows: int(r.Int("rows")), Done: int(r.Int("rows")),
+		CreatedAt: r.CreatedAt, By: b.nameOf(r.CreatedBy), Columns: []api.ImportColumn{}, Fields: []api.ImportField{}, Errors: []api.ImportError{}}
+	v, err := b.plainValues(r, "file")
+	out.File = text(v["file"])
+	return out, err
 }
 
 // UndoImport takes an import back. Rows that somebody worked on since stay
 // and are listed.
 func (b *Box) UndoImport(ctx context.Context, c Caller, id string) (api.Import, error) {
-	j, err := b.job(c, id)
+	out, err := b.recordedJob(c, id)
 	if err != nil {
-		return api.Import{}, err
+		return out, err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.view.State != "done" {
-		return j.view, ErrState
+	if out.State != importDone {
+		return out, ErrState
 	}
-	c.Key = ""
-	if _, err := b.Step(ctx, c, j.record, "undo", "", Input{}); err != nil {
-		return j.view, err
+	b.imports.running.Lock()
+	defer b.imports.running.Unlock()
+	rid, err := envelope.ParseRecordID(id)
+	if err != nil {
+		return out, err
 	}
-	j.view.State = "undone"
-	if err := b.refreshImport(ctx, id); err != nil {
-		return j.view, err
+	in := Input{Fields: map[string]any{"settled": false}}
+	if !c.User.IsZero() {
+		in.Inputs = map[string]any{"by": c.User.String()}
+	}
+	if _, err := b.Step(ctx, b.BoxCaller(), rid, "undo", "", in); err != nil {
+		return out, err
+	}
+	out.State = importUndone
+	if err := b.settleImport(ctx, rid); err != nil {
+		return out, err
+	}
+	if j, err := b.job(c, id); err == nil {
+		j.mu.Lock()
+		j.view.State, j.view.FirstPasswords = importUndone, nil
+		j.mu.Unlock()
 	}
 	touched, err := b.importRows(id, touched)
 	if err != nil {
-		return j.view, err
+		return out, err
 	}
 	v := b.viewer(c)
 	for i := range touched {
 		touched[i].Sight = domain.SightOf(v.p, c.Subject, touched[i].Def, touched[i].Record)
 	}
+	kept := len(touched)
 	touched = slices.DeleteFunc(touched, func(f Found) bool { return f.Sight == domain.SightNone })
-	j.view.Touched, err = v.rows(touched)
-	return j.view, err
+	if out.Touched, err = v.rows(touched); err != nil {
+		return out, err
+	}
+	return out, b.noteFor(c.User, audit.Entry{Action: "import_undo", ObjectKind: out.Kind, Object: id, Result: "ok", Details: map[string]string{"kept": fmt.Sprint(kept)}})
 }
 
 // touched: somebody took a step after the import.
 func touched(r *domain.Record) bool { return len(r.Steps) > 1 || len(r.Appended) > 0 }
+
+// settled: the figures follow the job's state.
+func settled(job *domain.Record) bool {
+	done, _ := job.Open["settled"].(bool)
+	return done
+}
 
 // importRows lists the rows of a job.
 func (b *Box) importRows(id string, want func(*domain.Record) bool) ([]Found, error) {
@@ -369,13 +567,21 @@ func (b *Box) importRows(id string, want func(*domain.Record) bool) ([]Found, er
 	}
 }
 
-// refreshImport derives the rows of a job again, now that they count or no
-// longer do.
-func (b *Box) refreshImport(ctx context.Context, id string) error {
+// settleImport derives the rows of a job again, now that they count or no
+// longer do, and says so in the job.
+func (b *Box) settleImport(ctx context.Context, id envelope.RecordID) error {
+	if err := b.refreshRows(ctx, id); err != nil {
+		return err
+	}
+	_, err := b.Step(ctx, b.BoxCaller(), id, "settle", "", Input{Fields: map[string]any{"settled": true}})
+	return err
+}
+
+func (b *Box) refreshRows(ctx context.Context, id envelope.RecordID) error {
 	if err := b.settled(ctx); err != nil {
 		return err
 	}
-	rows, err := b.importRows(id, func(*domain.Record) bool { return true })
+	rows, err := b.importRows(id.String(), func(*domain.Record) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -392,111 +598,77 @@ func (b *Box) refreshImport(ctx context.Context, id string) error {
 }
 
 // settleImports ends what a crash left half way: a job that was running is
-// undone, and rows of the last jobs are derived again.
+// undone, and rows whose figures do not follow yet are derived again.
 func (b *Box) settleImports(ctx context.Context) error {
-	hits, err := b.store.Scan(keyOf("k", kindImport), nil, true, maxImportJobs)
+	jobs := b.imports.replayed
+	hits, err := b.store.Scan(keyOf("w", kindImport), nil, false, 1000)
 	if err != nil {
 		return err
 	}
 	for _, h := range hits {
-		job, err := b.record(h.ID)
+		jobs[h.ID] = true
+	}
+	for id := range jobs {
+		job, err := b.record(id)
 		if err != nil {
 			return err
 		}
 		if job.State == "running" {
-			if _, err := b.Step(ctx, b.BoxCaller(), h.ID, "undo", "", Input{}); err != nil {
+			if _, err := b.Step(ctx, b.BoxCaller(), id, "undo", "", Input{}); err != nil {
 				return err
 			}
 		}
-		if err := b.refreshImport(ctx, h.ID.String()); err != nil {
+		if settled(job) {
+			err = b.refreshRows(ctx, id)
+		} else {
+			err = b.settleImport(ctx, id)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Imports lists the caller's imports of this run, newest first.
-func (b *Box) Imports(c Caller) api.ImportList {
+// Imports lists what the caller may bring and the jobs of it, newest first:
+// those of this run that are not written yet, then the recorded ones.
+func (b *Box) Imports(c Caller) (api.ImportList, error) {
+	out := api.ImportList{Items: []api.Import{}, Kinds: []api.ImportKind{}}
+	for _, l := range b.lists(c) {
+		out.Kinds = append(out.Kinds, api.ImportKind{ID: l.id, Title: l.title.In(c.Lang)})
+	}
 	b.imports.mu.Lock()
-	defer b.imports.mu.Unlock()
-	out := api.ImportList{Items: []api.Import{}}
-	for _, j := range slices.Backward(b.imports.list) {
-		if j.owner == c.User {
-			out.Items = append(out.Items, j.view)
+	jobs := slices.Clone(b.imports.list)
+	b.imports.mu.Unlock()
+	for _, j := range slices.Backward(jobs) {
+		j.mu.Lock()
+		view := j.view
+		j.mu.Unlock()
+		view.FirstPasswords = nil
+		if j.owner == c.User && view.State != importDone && view.State != importUndone {
+			out.Items = append(out.Items, view)
 		}
 	}
-	return out
-}
-
-// Export writes every counted record of a kind as a table that an import
-// reads again. Values of persons are in full: only root at the terminal,
-// who holds the keys anyway, may.
-func (b *Box) Export(kind string) ([]string, [][]sheet.Cell, error) {
-	p := b.policy.Load()
-	def, _, ok := p.kind(kind)
-	if !ok {
-		return nil, nil, ErrUnknownKind
-	}
-	fields := b.importFields(def)
-	header := make([]string, len(fields))
-	for i, f := range fields {
-		header[i] = f.Title.ZH
-	}
-	var rows [][]sheet.Cell
-	var after []byte
-	for {
-		hits, err := b.store.Scan(keyOf("k", kind), after, false, 500)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, h := range hits {
-			after = h.Key
-			row, ok, err := b.exportRow(p, def, fields, h.ID)
-			if err != nil {
-				return nil, nil, err
-			}
-			if ok {
-				rows = append(rows, row)
-			}
-		}
-		if len(hits) < 500 {
-			break
-		}
-	}
-	slices.SortFunc(rows, compareRows)
-	return header, rows, b.note(audit.Entry{Action: "export", ObjectKind: kind, Result: "ok", Role: domain.RoleTechnician})
-}
-
-// compareRows orders by content, so that the same matters give the same
-// bytes whatever box holds them.
-func compareRows(a, b []sheet.Cell) int {
-	return slices.CompareFunc(a, b, func(x, y sheet.Cell) int { return strings.Compare(x.Text, y.Text) })
-}
-
-func (b *Box) exportRow(p *policy, def *domain.Definition, fields []sheet.Field, id envelope.RecordID) ([]sheet.Cell, bool, error) {
-	r, err := b.record(id)
+	hits, err := b.store.Scan(keyOf("k", kindImport), nil, true, 100)
 	if err != nil {
-		return nil, false, err
+		return out, err
 	}
-	if counts, err := b.imported(r); err != nil || !counts {
-		return nil, false, err
-	}
-	row := make([]sheet.Cell, len(fields))
-	for i := range fields {
-		f := &fields[i]
-		if f.Key == numberColumn {
-			row[i].Text = r.Number
+	for _, h := range hits {
+		r, err := b.record(h.ID)
+		if err != nil {
+			return out, err
+		}
+		if r.State == "running" {
 			continue
 		}
-		if v, ok := r.Open[f.Key]; ok && v != nil {
-			row[i].Text = f.Formatter()(v)
+		item, err := b.pastImport(c, r)
+		if errors.Is(err, ErrNotFound) {
 			continue
 		}
-		if s, ok := r.SealedAt(f.Key, seal.Full); ok {
-			if row[i].Text, err = b.open(def.ID, s); err != nil && !errors.Is(err, ErrErased) {
-				return nil, false, err
-			}
+		if err != nil {
+			return out, err
 		}
+		out.Items = append(out.Items, item)
 	}
-	return row, true, nil
+	return out, nil
 }

@@ -97,7 +97,7 @@ func TestImportCutByACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.createWith(context.Background(), duty, j.record, kindImport, "", Input{Fields: map[string]any{"kind": "event", "hash": "h", "rows": int64(2)}}, nil)
+	_, err = b.createWith(context.Background(), duty, j.record, kindImport, "", Input{Fields: map[string]any{"kind": "event", "hash": "h", "mapping": []string{"-"}, "rows": int64(2)}}, nil)
 	if err == nil {
 		err = b.writeRows(context.Background(), duty, j)
 	}
@@ -120,19 +120,12 @@ func TestImportCutByACrash(t *testing.T) {
 
 func (b *testBox) exported(kind string) []byte {
 	b.t.Helper()
-	header, rows, err := b.Export(kind)
+	table, err := b.Export(kind)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err = sheet.WriteCSV(&out, header, func(yield func([]sheet.Cell, error) bool) {
-		for _, r := range rows {
-			if !yield(r, nil) {
-				return
-			}
-		}
-	})
-	if err != nil {
+	if err := sheet.WriteCSV(&out, table.Header, table.Output()); err != nil {
 		b.t.Fatal(err)
 	}
 	return out.Bytes()

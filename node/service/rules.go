@@ -24,7 +24,8 @@ const (
 )
 
 // policyKinds are folded into the policy as well as into records.
-var policyKinds = []string{kindDefinition, kindOrganisation, kindAccount, kindCalendar}
+// Jobs stand before the rows that they bring.
+var policyKinds = []string{kindDefinition, kindImport, kindOrganisation, kindAccount, kindCalendar}
 
 // account is what rights and sign-in need of an account record.
 type account struct {
@@ -64,6 +65,8 @@ type policy struct {
 	current       map[string]envelope.DefinitionRef
 	years         map[int]clock.Year
 	calendar      *clock.Calendar
+	jobs          map[string]string                    // state of imports, by record id
+	held          map[envelope.RecordID]*domain.Record // what imports brought, in force or not
 	seat          domain.Seat
 	box           *policyBase
 }
@@ -78,6 +81,7 @@ func newPolicy(embedded *catalog.Catalogue, seat domain.Seat) *policy {
 		organisations: map[string]*organisation{}, children: map[string][]string{},
 		accounts: map[envelope.RecordID]*account{}, usernames: map[string]envelope.RecordID{},
 		definitions: map[envelope.DefinitionRef]*domain.Definition{}, current: map[string]envelope.DefinitionRef{},
+		jobs: map[string]string{}, held: map[envelope.RecordID]*domain.Record{},
 		years: map[int]clock.Year{}, calendar: clock.NewCalendar(nil, clock.OfficeHours), seat: seat, box: &policyBase{embedded: embedded},
 	}
 }
@@ -91,6 +95,8 @@ func (p *policy) clone() *policy {
 	c.definitions = maps.Clone(p.definitions)
 	c.current = maps.Clone(p.current)
 	c.years = maps.Clone(p.years)
+	c.jobs = maps.Clone(p.jobs)
+	c.held = maps.Clone(p.held)
 	return &c
 }
 
@@ -151,7 +157,21 @@ func (p *policy) Authority(a envelope.Actor, _ uint64) bool {
 // absorb folds a policy record's new state into p.
 func (p *policy) absorb(r *domain.Record, seq uint64) error {
 	p.version = seq
+	if r.Import != "" {
+		p.held[r.ID] = r
+		if !counted(r, p.jobs[r.Import]) {
+			p.leave(r)
+			return nil
+		}
+	}
+	return p.apply(r)
+}
+
+// apply brings a record into force.
+func (p *policy) apply(r *domain.Record) error {
 	switch r.Definition.ID {
+	case kindImport:
+		return p.absorbJob(r)
 	case kindOrganisation:
 		p.absorbOrganisation(r)
 	case kindAccount:
@@ -162,6 +182,51 @@ func (p *policy) absorb(r *domain.Record, seq uint64) error {
 		return p.absorbCalendar(r)
 	}
 	return nil
+}
+
+// absorbJob brings the rows of an import into force, or out of it.
+func (p *policy) absorbJob(job *domain.Record) error {
+	id := job.ID.String()
+	if p.jobs[id] == job.State {
+		return nil
+	}
+	p.jobs[id] = job.State
+	for _, r := range p.held {
+		if r.Import != id {
+			continue
+		}
+		if !counted(r, job.State) {
+			p.leave(r)
+			continue
+		}
+		if err := p.apply(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave takes a record of an import out of force. While the job runs the
+// user name stays reserved.
+func (p *policy) leave(r *domain.Record) {
+	switch r.Definition.ID {
+	case kindOrganisation:
+		code, parent := r.Text("code"), r.Text("parent")
+		if o := p.organisations[code]; o != nil && o.Record == r.ID {
+			delete(p.organisations, code)
+			p.children[parent] = slices.DeleteFunc(slices.Clone(p.children[parent]), func(c string) bool { return c == code })
+		}
+	case kindAccount:
+		delete(p.accounts, r.ID)
+		if name := r.Text("username"); p.jobs[r.Import] == importUndone {
+			delete(p.usernames, name)
+		} else {
+			p.usernames[name] = r.ID
+		}
+	}
+	if p.jobs[r.Import] == importUndone {
+		delete(p.held, r.ID)
+	}
 }
 
 func (p *policy) absorbOrganisation(r *domain.Record) {

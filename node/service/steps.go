@@ -185,14 +185,18 @@ func isMachine(s domain.Subject) bool {
 		(s.Grants[0].Role == domain.RoleBox || s.Grants[0].Role == domain.RoleTechnician)
 }
 
+// read checks the input.
+func (b *Box) read(p *policy, d *draft, in Input) (err error) {
+	if d.values, err = b.readInput(p, d.def, d.step, in); err == nil && (d.step.Effect == domain.Create || d.step.Effect == domain.Amend) {
+		b.deriveTypes(d.def, &d.values)
+	}
+	return err
+}
+
 // fill reads, checks and seals the input before the writer's turn.
 func (b *Box) fill(p *policy, d *draft, existing *domain.Record, in Input) error {
-	var err error
-	if d.values, err = b.readInput(p, d.def, d.step, in); err != nil {
+	if err := b.read(p, d, in); err != nil {
 		return err
-	}
-	if d.step.Effect == domain.Create || d.step.Effect == domain.Amend {
-		b.deriveTypes(d.def, &d.values)
 	}
 	s, err := b.sealerFor(d.record, d.def.ID, existing)
 	if err != nil {

@@ -94,7 +94,17 @@ func (b *Box) do(ctx context.Context, fn func(*turn) error) error {
 	case <-b.closing:
 		return ErrStopping
 	}
-	return <-c.done
+	select {
+	case err := <-c.done:
+		return err
+	case <-b.writer.stopped: // perhaps before the command was taken
+	}
+	select {
+	case err := <-c.done:
+		return err
+	default:
+		return errStopping
+	}
 }
 
 // run is the writer's loop: decide what waits, sync once, answer, hand on.

@@ -135,6 +135,11 @@ func (c *Converter) value(f *Field, s string, kind Kind) (any, *CellError) {
 		return c.org(f, s)
 	case TypeOrgs:
 		return each(s, func(one string) (any, *CellError) { return c.org(f, one) })
+	case TypeWords:
+		word := Field{Title: f.Title, Max: domain.MaxLabel} // Max of the field counts words
+		return each(s, word.text)
+	case TypePoint:
+		return f.point(s)
 	case TypePhone:
 		return f.phone(s)
 	case TypeIDCard:
@@ -387,6 +392,17 @@ var truths = map[string]bool{
 	"否": false, "无": false, "没有": false, "不是": false, "错": false, "假": false, "×": false, "✗": false, "n": false, "no": false, "false": false, "0": false,
 }
 
+// point takes longitude before latitude, as on Chinese maps.
+func (f *Field) point(s string) (any, *CellError) {
+	east, north, ok := strings.Cut(s, ",")
+	lng, okLng := microDegrees(trim(east), 180)
+	lat, okLat := microDegrees(trim(north), 90)
+	if !ok || !okLng || !okLat {
+		return nil, wrong("bad_point", f.Title.ZH+"应写成“经度,纬度”,如 120.4397,29.7923", f.Title.EN+" must be longitude,latitude, such as 120.4397,29.7923.")
+	}
+	return Point{lng, lat}, nil
+}
+
 func (f *Field) boolean(s string) (any, *CellError) {
 	v, ok := truths[strings.ToLower(s)]
 	if !ok {
@@ -408,7 +424,9 @@ func (f *Field) Formatter() func(v any) string {
 		return func(v any) string { return yuan(v.(int64)) }
 	case TypeBool:
 		return formatBool
-	case TypeOrgs:
+	case TypePoint:
+		return func(v any) string { p := v.(Point); return FormatDegrees(p.Lng) + "," + FormatDegrees(p.Lat) }
+	case TypeOrgs, TypeWords:
 		return func(v any) string { return strings.Join(v.([]string), listMark) }
 	case TypeCode:
 		labels := f.labels()

@@ -221,8 +221,19 @@ func TestFieldOfKinds(t *testing.T) {
 	if !ok || f.Type != TypeIDCard || !f.Required {
 		t.Fatalf("got %+v", f)
 	}
-	if _, ok := FieldOf(&domain.Field{Type: domain.TypePoint}, nil); ok {
-		t.Fatal("a point is no single cell")
+	if _, ok := FieldOf(&domain.Field{Type: domain.TypeGroup}, nil); ok {
+		t.Fatal("a group is no single cell")
+	}
+	p, ok := FieldOf(&domain.Field{Key: "point", Type: domain.TypePoint}, nil)
+	for in, want := range map[string]any{"120.4397, 29.79": Point{120_439_700, 29_790_000}, "120.4397，-1": Point{120_439_700, -1_000_000}, "29.7": nil, "29.79,120.43": nil} {
+		c := Converter{columns: []*Field{&p}, table: &Table{Header: []string{"位置"}}}
+		r := c.Convert(Row{Number: 2, Cells: []Cell{{Text: in}}})
+		if !ok || r.Values["point"] != want || (want == nil) != (len(r.Errors) == 1) {
+			t.Errorf("%s: %v %v", in, r.Values["point"], r.Errors)
+		}
+	}
+	if s := p.Formatter()(Point{120_439_700, -1_000_000}); s != "120.4397,-1" {
+		t.Error(s)
 	}
 }
 

@@ -3,6 +3,7 @@ package sheet
 import (
 	"cmp"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -43,22 +44,27 @@ type Division struct {
 	Parent   string
 	HasPoint bool
 	Lng, Lat int64
-	Source   string
-	Row      int // of the list
+	Abbr     string   // for the numbers of matters
+	Aliases  []string // former names and codes
+	Row      int      // of the list
 }
 
 // Divisions is a checked list, by code.
 type Divisions struct {
 	List    []Division // parents before children
+	Named   bool       // the list has a column of former names of its own
 	byCode  map[string]*Division
 	byName  map[string][]string
-	aliases map[string]string
+	aliases map[string][]string
 }
 
 // DivisionFields are the columns of a list of divisions.
 func DivisionFields() []Field {
 	field := func(key, zh, en string, required bool, synonyms ...string) Field {
 		f := Field{Key: key, Required: required, Type: TypeText, Max: 200, Fold: key != "name" && key != "source", Synonyms: synonyms}
+		if key == "aliases" {
+			f.Type = TypeWords
+		}
 		f.Title.ZH, f.Title.EN = zh, en
 		return f
 	}
@@ -69,6 +75,8 @@ func DivisionFields() []Field {
 		field("parent", "上级代码", "Parent", true, "上级", "父级代码", "上级区划代码"),
 		field("lng", "经度", "Longitude", false, "lon", "东经"),
 		field("lat", "纬度", "Latitude", false, "北纬"),
+		field("abbr", "简称", "Abbreviation", false),
+		field("aliases", "曾用名", "Former names", false, "旧名", "旧名称", "旧代码"),
 		field("source", "来源", "Source", false, "备注"),
 	}
 }
@@ -79,11 +87,12 @@ func DivisionFields() []Field {
 // Any cell errors mean that the list must not be used.
 func ReadDivisions(t *Table) (*Divisions, []*CellError, error) {
 	b := divisionBuilder{table: t, mapping: Guess(t.Header, DivisionFields()),
-		d: &Divisions{byCode: map[string]*Division{}, byName: map[string][]string{}, aliases: map[string]string{}}}
+		d: &Divisions{byCode: map[string]*Division{}, byName: map[string][]string{}, aliases: map[string][]string{}}}
 	c, err := NewConverter(t, DivisionFields(), b.mapping, nil, time.Time{})
 	if err != nil {
 		return nil, nil, err
 	}
+	b.d.Named = slices.Contains(b.mapping, "aliases")
 	for r, err := range c.Records() {
 		if err != nil {
 			return nil, nil, err
@@ -119,7 +128,8 @@ func (b *divisionBuilder) add(r Record) {
 		s, _ := r.Values[key].(string)
 		return s
 	}
-	v := Division{Code: text("code"), Name: text("name"), Parent: text("parent"), Source: text("source"), Row: r.Row}
+	v := Division{Code: text("code"), Name: text("name"), Parent: text("parent"), Abbr: text("abbr"), Row: r.Row}
+	v.Aliases, _ = r.Values["aliases"].([]string)
 	level, known := levelNames[strings.ToLower(text("level"))]
 	v.Level = level
 	switch first := b.d.byCode[v.Code]; {
@@ -202,11 +212,7 @@ func (b *divisionBuilder) link() {
 		return
 	}
 	top := b.d.List[0].Level
-	for i := range b.d.List {
-		v := &b.d.List[i]
-		b.d.byCode[v.Code] = v
-		b.d.byName[plainCode(v.Name)] = append(b.d.byName[plainCode(v.Name)], v.Code)
-	}
+	b.d.index()
 	for i := range b.d.List {
 		b.checkParent(&b.d.List[i], top)
 	}
@@ -258,56 +264,26 @@ func (d *Divisions) Get(code string) (Division, bool) {
 	return *v, true
 }
 
-// Alias says that an old name or code now means the division with the code.
-type Alias struct{ Alias, Code string }
-
-// AliasFields are the columns of a list of aliases.
-func AliasFields() []Field {
-	alias := Field{Key: "alias", Required: true, Type: TypeText, Max: 60, Fold: true, Synonyms: []string{"旧名", "旧名称", "曾用名", "旧代码"}}
-	alias.Title.ZH, alias.Title.EN = "别名", "Alias"
-	code := Field{Key: "code", Required: true, Type: TypeText, Max: 12, Fold: true, Synonyms: []string{"代码", "现代码"}}
-	code.Title.ZH, code.Title.EN = "区划代码", "Code"
-	return []Field{alias, code}
+// Index makes units found by code, name and former name: Find. The levels
+// and codes of the list are not checked.
+func Index(list []Division) *Divisions {
+	d := &Divisions{List: list, byCode: map[string]*Division{}, byName: map[string][]string{}, aliases: map[string][]string{}}
+	d.index()
+	return d
 }
 
-// ReadAliases reads a list alias,code and checks that every code is known
-// and no alias stands for two.
-func (d *Divisions) ReadAliases(t *Table) ([]Alias, []*CellError, error) {
-	b := divisionBuilder{table: t, mapping: Guess(t.Header, AliasFields()), d: d}
-	c, err := NewConverter(t, AliasFields(), b.mapping, nil, time.Time{})
-	if err != nil {
-		return nil, nil, err
-	}
-	var list []Alias
-	seen := map[string]string{}
-	for r, err := range c.Records() {
-		if err != nil {
-			return nil, nil, err
+func (d *Divisions) index() {
+	for i := range d.List {
+		v := &d.List[i]
+		d.byCode[v.Code] = v
+		if name := plainCode(v.Name); !slices.Contains(d.byName[name], v.Code) {
+			d.byName[name] = append(d.byName[name], v.Code)
 		}
-		if len(r.Errors) > 0 {
-			b.errs = append(b.errs, r.Errors...)
-			continue
+		for _, a := range append([]string{v.Code}, v.Aliases...) { // codes with letters, in any case
+			if name := plainCode(a); !slices.Contains(d.aliases[name], v.Code) {
+				d.aliases[name] = append(d.aliases[name], v.Code)
+			}
 		}
-		a := Alias{r.Values["alias"].(string), r.Values["code"].(string)}
-		name := plainCode(a.Alias)
-		switch {
-		case d.byCode[a.Code] == nil:
-			b.fail(r.Row, "code", a.Code, "unknown_code", "区划表中没有代码 "+a.Code, "The code is not in the list of divisions.")
-		case seen[name] != "" && seen[name] != a.Code:
-			b.fail(r.Row, "alias", a.Alias, "alias_twice", "这个别名已对应 "+seen[name], "The alias already stands for "+seen[name]+".")
-		default:
-			seen[name] = a.Code
-			list = append(list, a)
-		}
-	}
-	return list, b.errs, nil
-}
-
-// AddAliases makes Find know old names. A name that is in use is not
-// overridden: it means the unit of today.
-func (d *Divisions) AddAliases(list []Alias) {
-	for _, a := range list {
-		d.aliases[plainCode(a.Alias)] = a.Code
 	}
 }
 
@@ -360,10 +336,7 @@ func (d *Divisions) named(name string) []string {
 	if found := d.byName[name]; len(found) > 0 {
 		return found
 	}
-	if code := d.aliases[name]; code != "" && d.byCode[code] != nil {
-		return []string{code}
-	}
-	return nil
+	return d.aliases[name]
 }
 
 // within says whether a division lies below another.
@@ -384,61 +357,68 @@ func (d *Divisions) within(code, upper string) bool {
 //go:embed aliases/*.csv
 var shipped embed.FS
 
-// ShippedAliases gives the built-in list for the divisions, of those codes
-// that they have. Counties without one get none.
-func (d *Divisions) ShippedAliases() ([]Alias, error) {
-	var out []Alias
+// AddShippedAliases gives the divisions the former names that the release
+// knows. A name that is in use is not overridden: it means the unit of
+// today. Counties without a list get none.
+func (d *Divisions) AddShippedAliases() error {
 	for i := range d.List {
 		if d.List[i].Level != County {
 			continue
 		}
-		data, err := fs.ReadFile(shipped, "aliases/"+d.List[i].Code+".csv")
-		if err != nil {
+		data, err := shipped.ReadFile("aliases/" + d.List[i].Code + ".csv")
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		list, err := d.parseShipped(string(data))
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = d.addAliases(string(data))
 		}
-		out = append(out, list...)
+		if err != nil {
+			return err
+		}
 	}
-	return out, nil
+	d.index()
+	return nil
 }
 
-func (d *Divisions) parseShipped(data string) ([]Alias, error) {
+func (d *Divisions) addAliases(data string) error {
 	t, err := Read(strings.NewReader(data), int64(len(data)), Options{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out []Alias
 	for r, err := range t.Rows() {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if a := (Alias{r.Cells[0].Text, r.Cells[1].Text}); d.byCode[a.Code] != nil {
-			out = append(out, a)
+		alias, code := r.Cells[0].Text, r.Cells[1].Text
+		if v := d.byCode[code]; v != nil && !slices.Contains(v.Aliases, alias) {
+			v.Aliases = append(v.Aliases, alias)
 		}
 	}
-	return out, nil
+	return nil
 }
 
-// Divisions as a table: what ReadDivisions reads.
+// Rows are the divisions as a table: what ReadDivisions reads.
 func (d *Divisions) Rows() Output {
 	return func(yield func([]Cell, error) bool) {
 		for _, v := range d.List {
-			cells := []Cell{{Text: v.Code}, {Text: v.Name}, {Text: string(v.Level)}, {Text: v.Parent}, {}, {}, {Text: v.Source}}
-			if v.HasPoint {
-				cells[4] = Cell{Text: FormatDegrees(v.Lng), Kind: Number}
-				cells[5] = Cell{Text: FormatDegrees(v.Lat), Kind: Number}
-			}
-			if !yield(cells, nil) {
+			if !yield(v.Cells(), nil) {
 				return
 			}
 		}
 	}
 }
 
+// Cells are one row under DivisionHeader.
+func (v *Division) Cells() []Cell {
+	cells := []Cell{{Text: v.Code}, {Text: v.Name}, {Text: string(v.Level)}, {Text: v.Parent}, {}, {}, {Text: v.Abbr}, {Text: strings.Join(v.Aliases, listMark)}}
+	if v.HasPoint {
+		cells[4] = Cell{Text: FormatDegrees(v.Lng), Kind: Number}
+		cells[5] = Cell{Text: FormatDegrees(v.Lat), Kind: Number}
+	}
+	return cells
+}
+
 // DivisionHeader is the header of Rows.
 func DivisionHeader() []string {
-	return []string{"code", "name", "level", "parent", "lng", "lat", "source"}
+	return []string{"code", "name", "level", "parent", "lng", "lat", "abbr", "aliases"}
 }

@@ -61,11 +61,16 @@ func TestDivisionsOfACounty(t *testing.T) {
 	if n := d.Count(); n[County] != 1 || n[Township] != 23 || n[Village] != 518 {
 		t.Fatalf("got %v", n)
 	}
-	aliases, err := d.ShippedAliases()
-	if err != nil || len(aliases) != 10 {
-		t.Fatalf("%d aliases, %v", len(aliases), err)
+	if err := d.AddShippedAliases(); err != nil {
+		t.Fatal(err)
 	}
-	d.AddAliases(aliases)
+	aliases := 0
+	for _, v := range d.List {
+		aliases += len(v.Aliases)
+	}
+	if aliases != 10 {
+		t.Fatalf("%d aliases", aliases)
+	}
 	for old, code := range map[string]string{"大唐镇": "330681005", "里浦镇": "330681122", "330681123": "330681124", "诸暨市草塔镇": "330681005", "江藻镇直埠村": "330681106201"} {
 		if got := d.Find(old); len(got) != 1 || got[0] != code {
 			t.Errorf("%s is %v, want %s", old, got, code)
@@ -74,12 +79,16 @@ func TestDivisionsOfACounty(t *testing.T) {
 }
 
 func TestFindDivisions(t *testing.T) {
-	d := excerpt(t)
-	list, wrong, err := d.ReadAliases(mustRead(t, []byte("旧名,代码\n枫桥区,330681109\n老枫源,330681109290\n"), Options{}))
-	if err != nil || len(wrong) > 0 {
-		t.Fatal(err, wrong)
+	list := excerpt(t).List
+	for i := range list {
+		switch list[i].Code {
+		case "330681109":
+			list[i].Aliases = []string{"枫桥区"}
+		case "330681109290":
+			list[i].Aliases = []string{"老枫源"}
+		}
 	}
-	d.AddAliases(list)
+	d := Index(list)
 	for name, want := range map[string][]string{
 		"枫源村": {"330681109290"}, "330681109290": {"330681109290"}, "枫桥镇枫源村": {"330681109290"}, "诸暨市枫桥镇枫源村": {"330681109290"},
 		"诸暨市枫源村": {"330681109290"}, "诸暨市 / 枫桥镇/枫源村": {"330681109290"}, "枫桥区": {"330681109"}, "枫桥区枫源村": {"330681109290"}, "老枫源": {"330681109290"},
@@ -124,12 +133,12 @@ func TestWrongDivisions(t *testing.T) {
 	}
 }
 
-func TestWrongAliases(t *testing.T) {
-	d := excerpt(t)
-	_, wrong, err := d.ReadAliases(mustRead(t, []byte("alias,code\n甲,999\n乙,330681109\n乙,330681108\n"), Options{}))
-	if err != nil || len(wrong) != 2 || wrong[0].Code != "unknown_code" || wrong[1].Code != "alias_twice" {
-		t.Fatalf("%v, %v", wrong, err)
-	}
+func TestAliasesOfAList(t *testing.T) {
+	d := divisions(t, []byte("code,name,level,parent,简称,曾用名\n330681,诸暨市,county,330600,,\n330681109,枫桥镇,township,330681,枫,枫桥区、栎江乡\n"))
+	v, _ := d.Get("330681109")
+	equal(t, v.Aliases, []string{"枫桥区", "栎江乡"})
+	equal(t, v.Abbr, "枫")
+	equal(t, d.Find("诸暨市栎江乡"), []string{"330681109"})
 }
 
 func TestDegreesAreExact(t *testing.T) {

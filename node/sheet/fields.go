@@ -26,7 +26,12 @@ const (
 	TypeBool     Type = "bool"     // bool
 	TypeOrg      Type = "org"      // string, an organisation's code
 	TypeOrgs     Type = "orgs"     // []string
+	TypeWords    Type = "words"    // []string, free
+	TypePoint    Type = "point"    // Point
 )
+
+// Point is a place in 1e-6 degree, written as 120.4397,29.7923.
+type Point struct{ Lng, Lat int64 }
 
 // Field is a target that a column can be mapped to.
 type Field struct {
@@ -46,13 +51,14 @@ type Field struct {
 const maxText = 20000
 
 // FieldOf describes a field of a kind of matter as a target. Fields that no
-// single cell can hold (points, groups, accounts) have none.
+// single cell can hold (groups, accounts) have none.
 func FieldOf(f *domain.Field, codes []domain.Code) (Field, bool) {
 	out := Field{Key: f.Key, Title: f.Title, Required: f.Required, Min: f.Min, Max: f.Max, Codes: codes, Future: f.Future}
 	types := map[domain.FieldType]Type{
 		domain.TypeText: TypeText, domain.TypeLabel: TypeText, domain.TypeDate: TypeDate, domain.TypeTime: TypeDateTime,
 		domain.TypeInt: TypeInt, domain.TypeMoney: TypeMoney, domain.TypeCode: TypeCode, domain.TypeCodes: TypeCodes,
 		domain.TypeBool: TypeBool, domain.TypeOrg: TypeOrg, domain.TypeOrgs: TypeOrgs,
+		domain.TypeLabels: TypeWords, domain.TypePoint: TypePoint,
 	}
 	var ok bool
 	out.Type, ok = types[f.Type]
