@@ -19,15 +19,6 @@ const (
 	rostersCSV    = "日期,班次,带班领导,值班人员,值班电话\n2026-03-05,白班,测试leader,li03,0575-87010001\n2026-03-05,夜班,leader01,李二、duty01,\n"
 )
 
-func (b *testBox) admin(role string) Caller {
-	b.t.Helper()
-	c, ok := b.CallerByName(role)
-	if !ok {
-		b.t.Fatalf("no account %s", role)
-	}
-	return c
-}
-
 func (b *testBox) bring(c Caller, id, name, data string) api.Import {
 	b.t.Helper()
 	job, err := b.BeginImport(c, id, name, []byte(data))
@@ -74,7 +65,7 @@ func TestListsOfMasterData(t *testing.T) {
 	if again, err := b.ImportJob(b.admin(domain.RoleSecurityAdmin), jobs[2].ID); err != nil || len(again.FirstPasswords) > 0 {
 		t.Fatalf("first passwords are shown twice: %+v %v", again, err)
 	}
-	s, err := b.SignIn(context.Background(), "yang01", first[0].Password, "10.0.0.5")
+	s, err := b.SignIn(context.Background(), "yang01", first[0].Password, Origin{Address: "10.0.0.5"})
 	if err != nil || !s.MustChange {
 		t.Fatalf("%+v %v", s, err)
 	}
@@ -103,7 +94,7 @@ func TestUndoOfPeople(t *testing.T) {
 	b := newTestBox(t)
 	jobs := b.bringAll(stationsCSV, committeesCSV, peopleCSV, rostersCSV)
 	ctx, sec := context.Background(), b.admin(domain.RoleSecurityAdmin)
-	s, err := b.SignIn(ctx, "yang01", jobs[2].FirstPasswords[0].Password, "10.0.0.5")
+	s, err := b.SignIn(ctx, "yang01", jobs[2].FirstPasswords[0].Password, Origin{Address: "10.0.0.5"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +117,7 @@ func TestUndoOfPeople(t *testing.T) {
 			t.Errorf("%s is there: %v, want %v", name, ok, want)
 		}
 	}
-	if _, err := b.SignIn(ctx, "zhao02", jobs[2].FirstPasswords[1].Password, "10.0.0.6"); !errors.Is(err, ErrCredentials) {
+	if _, err := b.SignIn(ctx, "zhao02", jobs[2].FirstPasswords[1].Password, Origin{Address: "10.0.0.6"}); !errors.Is(err, ErrCredentials) {
 		t.Fatalf("withdrawn, and signed in: %v", err)
 	}
 	b.bring(sec, listPeople, "p.csv", "登录名,姓名,角色,单位\nzhao02,赵大,站办所人员,330681109-S11\n")
@@ -267,7 +258,7 @@ func TestEverythingExportedComesBack(t *testing.T) {
 		c := b.Technician()
 		switch id {
 		case listDivisions:
-			if _, err := b.ImportDivisionList(context.Background(), "d.csv", first[id]); err != nil {
+			if _, err := b.ImportDivisionList(context.Background(), b.Technician(), "d.csv", first[id]); err != nil {
 				t.Fatal(err)
 			}
 			continue

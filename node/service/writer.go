@@ -103,7 +103,7 @@ func (b *Box) do(ctx context.Context, fn func(*turn) error) error {
 	case err := <-c.done:
 		return err
 	default:
-		return errStopping
+		return ErrStopping
 	}
 }
 

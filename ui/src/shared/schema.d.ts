@@ -389,11 +389,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own imports */
+        /** What one may import, and the jobs of it */
         get: operations["listImports"];
         put?: never;
-        /** Upload a table of old matters (CSV or XLSX) */
+        /** Upload a table (CSV or XLSX) of one of the kinds that listImports names */
         post: operations["beginImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/imports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One import; first passwords of people are given once */
+        get: operations["getImport"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -409,7 +426,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Bring all rows, or none */
+        /** Bring all rows, or none; a long job answers while it runs */
         post: operations["commitImport"];
         delete?: never;
         options?: never;
@@ -1116,6 +1133,11 @@ export interface components {
             type: string;
             void?: boolean;
         };
+        FirstPassword: {
+            name: string;
+            password: string;
+            username: string;
+        };
         Grant: {
             organisation: string;
             organisation_name: string;
@@ -1165,11 +1187,13 @@ export interface components {
             errors: components["schemas"]["ImportError"][];
             fields: components["schemas"]["ImportField"][];
             file: string;
+            first_passwords?: components["schemas"]["FirstPassword"][];
             id: string;
             kind: string;
             rows: number;
             /** @enum {string} */
             state: "mapping" | "checked" | "running" | "done" | "undone" | "failed";
+            title: string;
             touched?: components["schemas"]["RecordRow"][];
         };
         ImportColumn: {
@@ -1189,8 +1213,13 @@ export interface components {
             required: boolean;
             title: string;
         };
+        ImportKind: {
+            id: string;
+            title: string;
+        };
         ImportList: {
             items: components["schemas"]["Import"][];
+            kinds: components["schemas"]["ImportKind"][];
         };
         Link: {
             heading?: string;
@@ -2509,6 +2538,37 @@ export interface operations {
         responses: {
             /** @description Created */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description Problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getImport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
