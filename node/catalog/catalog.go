@@ -36,12 +36,6 @@ type Catalogue struct {
 	papers   []PaperTemplate
 }
 
-// PaperTemplate names a printable form that the release can fill.
-type PaperTemplate struct {
-	ID    string      `yaml:"id" json:"id"`
-	Title domain.Text `yaml:"title" json:"title"`
-}
-
 // Embedded reads the catalogue of the release. It fails only when the
 // release itself is wrong, which its tests exclude.
 func Embedded() (*Catalogue, error) { return embedded() }

@@ -89,6 +89,9 @@ func loadBase() (*base, error) {
 	if err := readStrict("papers.yaml", &b.papers); err != nil {
 		return nil, err
 	}
+	if err := checkPapers(b.papers); err != nil {
+		return nil, err
+	}
 	b.generic, err = loadGeneric()
 	return b, err
 }

@@ -107,18 +107,29 @@ func (v *viewer) fieldText(def *domain.Definition, path string, value any) strin
 	if !ok || value == nil {
 		return ""
 	}
-	return v.valueText(f, value)
+	return v.valueText(def, f, value)
 }
 
-func (v *viewer) valueText(f *domain.Field, value any) string {
+// codeText says a code in words; a kind's own table stands before the
+// catalogue's.
+func (v *viewer) codeText(def *domain.Definition, table, code string) string {
+	if own, ok := def.Table(table); ok {
+		if row, ok := own.Code(code); ok {
+			return domain.Text{ZH: row.ZH, EN: row.EN}.In(v.lang)
+		}
+	}
+	return v.label(table, code)
+}
+
+func (v *viewer) valueText(def *domain.Definition, f *domain.Field, value any) string {
 	switch f.Type {
 	case domain.TypeCode:
-		return v.label(f.Table, fmt.Sprint(value))
+		return v.codeText(def, f.Table, fmt.Sprint(value))
 	case domain.TypeCodes, domain.TypeOrgs:
 		list, _ := value.([]string)
 		words := make([]string, len(list))
 		for i, code := range list {
-			words[i] = v.valueText(&domain.Field{Type: single(f), Table: f.Table}, code)
+			words[i] = v.valueText(def, &domain.Field{Type: single(f), Table: f.Table}, code)
 		}
 		return strings.Join(words, "、")
 	case domain.TypeOrg:
@@ -244,7 +255,7 @@ func (v *viewer) fields(f Found) (map[string]api.Value, error) {
 	r, def := f.Record, f.Def
 	for path, value := range r.Open {
 		if field, ok := def.FieldAt(path); ok {
-			out[path] = api.Value{V: value, Text: v.valueText(field, value)}
+			out[path] = api.Value{V: value, Text: v.valueText(def, field, value)}
 		}
 	}
 	for _, s := range r.Sealed {
@@ -383,7 +394,7 @@ func (v *viewer) entry(f Found, e domain.Entry) (api.TimelineEntry, error) {
 	if ok {
 		t.Title = step.Title.In(v.lang)
 	}
-	t.Inputs = v.inputs(step, e)
+	t.Inputs = v.inputs(f.Def, step, e)
 	for _, s := range e.Sealed {
 		if s.Part != seal.Full || s.Path != domain.InNote {
 			continue
@@ -424,7 +435,7 @@ func (v *viewer) stateTitle(def *domain.Definition, id string) string {
 }
 
 // inputs says what a step was given beside its note, in words.
-func (v *viewer) inputs(step *domain.Step, e domain.Entry) map[string]api.Value {
+func (v *viewer) inputs(def *domain.Definition, step *domain.Step, e domain.Entry) map[string]api.Value {
 	if len(e.Inputs) == 0 {
 		return nil
 	}
@@ -435,7 +446,7 @@ func (v *viewer) inputs(step *domain.Step, e domain.Entry) map[string]api.Value 
 			continue
 		}
 		if field := inputField(step, name); field != nil {
-			text = v.valueText(field, value)
+			text = v.valueText(def, field, value)
 		}
 		switch list := value.(type) {
 		case []string:
@@ -490,7 +501,7 @@ func (v *viewer) changed(f Found, e domain.Entry) ([]api.FieldChange, error) {
 		}
 		change := api.FieldChange{Path: path, Title: field.Title.In(v.lang)}
 		if was, ok := e.Was[path]; ok {
-			change.Before = &api.Value{V: was, Text: v.valueText(field, was)}
+			change.Before = &api.Value{V: was, Text: v.valueText(f.Def, field, was)}
 		}
 		for _, s := range e.WasSealed {
 			if s.Path != path || s.Part != seal.Full {
@@ -679,6 +690,38 @@ func (v *viewer) sees(id string) bool {
 	return err == nil
 }
 
+// papers lists what can be printed: the forms of the kind, the documents
+// that were filed, and empty forms of those that were not.
+func (v *viewer) papers(f Found) []api.PaperRef {
+	var out []api.PaperRef
+	for _, p := range f.Def.Papers {
+		if len(p.States) == 0 || slices.Contains(p.States, f.Record.State) {
+			out = append(out, api.PaperRef{ID: p.ID, Title: p.Title.In(v.lang)})
+		}
+	}
+	for i := range f.Def.Documents {
+		doc := &f.Def.Documents[i]
+		if doc.Paper == "" {
+			continue
+		}
+		filed := false
+		for _, d := range f.Record.Documents {
+			if d.Type != doc.ID || d.Void {
+				continue
+			}
+			ref := api.PaperRef{ID: doc.ID + "." + itoa(d.N), Title: doc.Title.In(v.lang)}
+			if doc.Many {
+				ref.Title += " " + itoa(d.N+1)
+			}
+			out, filed = append(out, ref), true
+		}
+		if !filed {
+			out = append(out, api.PaperRef{ID: doc.ID, Title: doc.Title.In(v.lang) + v.say("（空白表）", " (empty form)")})
+		}
+	}
+	return out
+}
+
 func (v *viewer) dossier(f Found, out *api.Record) {
 	r, def := f.Record, f.Def
 	for _, d := range r.Documents {
@@ -694,12 +737,8 @@ func (v *viewer) dossier(f Found, out *api.Record) {
 		}
 		out.Documents = append(out.Documents, item)
 	}
-	if f.Sight >= domain.SightTeam {
-		for _, p := range def.Papers {
-			if len(p.States) == 0 || slices.Contains(p.States, r.State) {
-				out.Papers = append(out.Papers, api.PaperRef{ID: p.ID, Title: p.Title.In(v.lang)})
-			}
-		}
+	if f.Sight >= domain.SightText {
+		out.Papers = v.papers(f)
 	}
 	gate, ok := def.Gate("dossier")
 	if !ok {
