@@ -215,8 +215,9 @@ var walks = map[string]func(testing.TB, *world) *walker{
 }
 
 func walkImport(t testing.TB, w *world) *walker {
-	k := walk(t, w, "import").do("begin", duty, open{"kind": "event", "hash": "00", "rows": int64(2)}).in("running", "")
-	return k.do("finish", duty, nil).in("done", "").do("undo", duty, nil).in("undone", "")
+	k := walk(t, w, "import").do("begin", duty, open{"kind": "event", "hash": "00", "mapping": []string{"title"}, "rows": int64(2)}).in("running", "")
+	k.refused(envelope.Unauthorised, domain.ReasonPermission, "finish", duty, nil)
+	return k.do("finish", box, nil).in("done", "").do("settle", box, open{"settled": true}).do("undo", box, open{"_by": duty.User.String()}).in("undone", "")
 }
 
 // TestWalks: every kind works, folding twice gives the same bytes, and
