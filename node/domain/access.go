@@ -67,6 +67,15 @@ type Subject struct {
 	Grants []Grant
 }
 
+// FullSight is the sight that attachments, papers and full values of a kind
+// ask for: the team's. A notice is written to be read by all it reaches.
+func FullSight(def *Definition) Sight {
+	if def.Family == FamilyNotice {
+		return SightText
+	}
+	return SightTeam
+}
+
 // SightOf is the one decision on reading (DOMAIN §9.3: roles × scope × data
 // class). What no rule allows is SightNone.
 func SightOf(rules Rules, s Subject, def *Definition, r *Record) Sight {
@@ -122,14 +131,14 @@ type tie struct {
 
 // team are those who work on a restricted matter. A superior organisation
 // holds the turn of everything below it, so a centre counts only while the
-// matter lies on its own desk, and its duty officers never for petitions
-// (DOMAIN §9.3: township except 检举控告).
+// matter lies on its own desk, and its duty officers only for events
+// (DOMAIN §9.3: township except 检举控告, no dossiers).
 func (t tie) team(family Family) bool {
 	switch t.role {
 	case RoleLeader, RolePetitionOfficer, RoleJusticeOfficer:
 		return t.inside || t.assigned
 	case RoleDutyOfficer:
-		return t.desk && family != FamilyPetition || t.assigned
+		return t.desk && family == FamilyEvent || t.assigned
 	case RoleCountyOfficer:
 		return t.desk || t.offered || t.assigned
 	case RoleMediator:
@@ -238,6 +247,9 @@ func county(t tie) Sight {
 
 func reached(t tie) Sight { return when(t.copied || t.own || t.turn, SightText) }
 
+// told: a notice is for those it names and for who wrote it.
+func told(t tie) Sight { return when(t.copied || t.own, SightText) }
+
 func everyone(s Sight) sightRule { return func(tie) Sight { return s } }
 
 // sightRules is the table of DOMAIN §9.3 by family of kind and role.
@@ -268,9 +280,10 @@ var sightRules = map[Family]map[string]sightRule{
 		RoleCountyOfficer: county,
 	},
 	FamilyNotice: {
-		RoleGridMember: reached, RoleVillageCadre: reached, RoleMediator: reached, RoleStationOfficer: reached,
-		RoleJusticeOfficer: reached, RolePetitionOfficer: reached, RoleCountyOfficer: reached,
-		RoleDutyOfficer: township(SightText), RoleLeader: township(SightText),
+		RoleGridMember: told, RoleVillageCadre: told, RoleMediator: told, RoleStationOfficer: told,
+		RoleJusticeOfficer: told, RolePetitionOfficer: told,
+		RoleCountyOfficer: func(t tie) Sight { return when(t.inside || t.copied || t.own, SightText) },
+		RoleDutyOfficer:   township(SightText), RoleLeader: township(SightText),
 	},
 	FamilyDuty: {
 		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
@@ -312,11 +325,11 @@ func MayStep(rules Rules, a envelope.Actor, def *Definition, step *Step, r *Reco
 func (t tie) is(want Relation, a envelope.Actor, r *Record) bool {
 	switch want {
 	case RelHolder:
-		return t.turn
+		return t.turn && !t.above
 	case RelCustodian:
 		return t.inside
 	case RelReporter:
-		return t.own || t.reporter
+		return t.own || t.reporter && !t.above
 	case RelAssist:
 		return t.assist
 	case RelCopied:

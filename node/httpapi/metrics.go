@@ -50,7 +50,7 @@ func newMetrics(box *service.Box) *metrics {
 
 func (m *metrics) observe(route, method string, status int, d time.Duration) {
 	if route == "" {
-		route = "other"
+		route, method = "other", "other" // both are the client's own words
 	}
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(d.Seconds())

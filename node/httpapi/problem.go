@@ -142,7 +142,7 @@ func (c *call) refused(r *service.Refusal) problem {
 func (c *call) changed(e *service.Changed) problem {
 	p := problem{status: http.StatusConflict, code: "changed_meanwhile",
 		zh: "这件事刚被其他人办理过。请查看变化，再决定是否重新提交", en: "Somebody else has just worked on this. Look at the change, then decide whether to submit again."}
-	if changes, err := c.server.box.ChangesSince(c.caller, e.Record.ID, e.Since); err == nil {
+	if changes, err := c.server.box.ChangesSince(c.caller, e.Record.ID, domain.OpText(e.Since)); err == nil {
 		p.changes = &changes
 	}
 	return p

@@ -109,7 +109,7 @@ func recordRoutes(g *registry) {
 			if err != nil {
 				return api.Record{}, err
 			}
-			return c.server.box.View(c.caller, r.ID)
+			return c.server.box.ViewAfter(c.caller, r.ID)
 		})
 	add(g, Route{Method: get, Path: "/records/:id", ID: "getRecord", Summary: "One record", Permission: PermMatters, Status: 200},
 		func(c *call, _ none) (api.Record, error) { return c.view(c.record()) })
@@ -139,11 +139,7 @@ func recordRoutes(g *registry) {
 			if err != nil {
 				return api.Changes{}, err
 			}
-			since, ok := domain.ParseOpText(c.Query("since"))
-			if !ok {
-				return api.Changes{}, service.ErrNotFound
-			}
-			return c.server.box.ChangesSince(c.caller, id, since)
+			return c.server.box.ChangesSince(c.caller, id, c.Query("since"))
 		})
 	add(g, Route{Method: post, Path: "/records/:id/presence", ID: "markPresence", Summary: "Say that the record is open here, and learn where else", Permission: PermMatters, Status: 200, Repeat: RepeatHarmless},
 		func(c *call, _ none) (api.Presence, error) {
@@ -215,7 +211,7 @@ func attachFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	view, err := c.server.box.View(c.caller, id)
+	view, err := c.server.box.ViewAfter(c.caller, id)
 	if err != nil {
 		return err
 	}

@@ -281,14 +281,18 @@ func (b *Box) MayHear(c Caller, e Event) bool {
 }
 
 // ChangesSince tells what happened to a record after a version.
-func (b *Box) ChangesSince(c Caller, id envelope.RecordID, since envelope.OpID) (api.Changes, error) {
+func (b *Box) ChangesSince(c Caller, id envelope.RecordID, since string) (api.Changes, error) {
 	v := b.viewer(c)
 	r, def, err := b.visible(v.p, c.Subject, id)
 	if err != nil {
 		return api.Changes{}, err
 	}
+	seen, err := parseVersion(since)
+	if err != nil {
+		return api.Changes{}, err
+	}
 	entries := r.Steps
-	if i := slices.IndexFunc(r.Steps, func(e domain.Entry) bool { return e.Op == since }); i >= 0 {
+	if i := slices.IndexFunc(r.Steps, func(e domain.Entry) bool { return e.Op == *seen }); i >= 0 {
 		entries = r.Steps[i+1:]
 	}
 	timeline, err := v.timeline(Found{Record: r, Def: def, Sight: domain.SightOf(v.p, c.Subject, def, r)}, entries)

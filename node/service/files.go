@@ -17,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/seal"
@@ -53,7 +52,7 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 	if !ok {
 		return nil, ErrNotFound
 	}
-	if err := b.room.take(MaxFile); err != nil {
+	if err := b.room(); err != nil {
 		return nil, err
 	}
 	d := &draft{caller: c, def: def, ref: r.Definition, step: step, record: id}
@@ -70,7 +69,7 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 	}
 	file, err := b.storeBlob(content.Key, u)
 	if err != nil {
-		return nil, asFull(err)
+		return nil, err
 	}
 	if err := s.add(domain.InName, cleanName(u.Name), ""); err != nil {
 		return nil, err
@@ -95,10 +94,7 @@ func holdsFile(r *domain.Record, h envelope.Hash) bool {
 
 // mayAttach refuses before a byte of the body is read.
 func (b *Box) mayAttach(p *policy, c Caller, d *draft, r *domain.Record, u Upload) error {
-	allowed := slices.ContainsFunc(c.Grants, func(g domain.Grant) bool {
-		return domain.MayStep(p, envelope.Actor{User: c.User, Organisation: g.Organisation, Role: g.Role}, d.def, d.step, r)
-	})
-	if !allowed {
+	if !mayTake(p, c, d.def, d.step, r) {
 		return ErrForbidden
 	}
 	if !domain.StepFits(d.def, d.step, r) {
@@ -138,15 +134,13 @@ type blob struct {
 	media string
 }
 
-// spool holds what is on its way into blobs/.
-func (b *Box) spool() string { return filepath.Join(b.opts.Dir, "spool") }
-
 // storeBlob seals the body into blobs/<first byte>/<hash>, synced.
 func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
-	if err := os.MkdirAll(b.spool(), 0o700); err != nil {
+	spool := filepath.Join(b.opts.Dir, "spool")
+	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return blob{}, err
 	}
-	tmp, err := os.CreateTemp(b.spool(), "blob-*")
+	tmp, err := os.CreateTemp(spool, "blob-*")
 	if err != nil {
 		return blob{}, err
 	}
@@ -156,10 +150,13 @@ func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
 		return blob{}, err
 	}
 	path := b.blobPath(stored.hash)
-	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return blob{}, err
 	}
-	return stored, errors.Join(os.Rename(tmp.Name(), path), disk.SyncDir(filepath.Dir(path)))
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return blob{}, err
+	}
+	return stored, errors.Join(syncDir(filepath.Dir(path)), syncDir(filepath.Dir(filepath.Dir(path))))
 }
 
 func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {
@@ -250,7 +247,7 @@ func (b *Box) OpenFile(c Caller, id envelope.RecordID, hash envelope.Hash) (doma
 	if at < 0 {
 		return domain.File{}, "", nil, ErrNotFound
 	}
-	if domain.SightOf(p, c.Subject, def, r) < domain.SightTeam {
+	if domain.SightOf(p, c.Subject, def, r) < domain.FullSight(def) {
 		return domain.File{}, "", nil, ErrForbidden
 	}
 	f := r.Files[at]
@@ -294,4 +291,12 @@ func (b *Box) fileName(def *domain.Definition, r *domain.Record, f domain.File) 
 		}
 	}
 	return "附件"
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -102,6 +102,9 @@ func (b *Box) Step(ctx context.Context, c Caller, id envelope.RecordID, step, se
 }
 
 func (b *Box) stepWith(ctx context.Context, c Caller, id envelope.RecordID, step, seen string, in Input, open map[string]any) (*domain.Record, error) {
+	if r, done, err := b.repeated(c, b.requestMAC(id.String(), step, seen, in)); done || err != nil {
+		return r, err
+	}
 	d, err := b.draftStep(c, id, step, seen, in)
 	if err != nil {
 		return nil, err
@@ -155,7 +158,38 @@ func (b *Box) draftStep(c Caller, id envelope.RecordID, step, seen string, in In
 			return nil, err
 		}
 	}
+	if !mayTake(p, c, def, s, r) {
+		if d.seen != nil && *d.seen != r.LastA { // perhaps they might, before somebody else acted
+			return nil, &Changed{Record: r, Since: *d.seen}
+		}
+		return nil, ErrForbidden
+	}
 	return d, b.fill(p, d, r, in)
+}
+
+// mayTake reports whether any of the caller's grants has the step now. The
+// writer decides again, at the place where the step comes to stand.
+func mayTake(p *policy, c Caller, def *domain.Definition, step *domain.Step, r *domain.Record) bool {
+	return slices.ContainsFunc(c.Grants, func(g domain.Grant) bool {
+		return domain.MayStep(p, envelope.Actor{User: c.User, Organisation: g.Organisation, Role: g.Role}, def, step, r)
+	})
+}
+
+// repeated gives the record after a request that was already done, also to
+// those whom it left without sight or right.
+func (b *Box) repeated(c Caller, mac []byte) (*domain.Record, bool, error) {
+	if c.Key == "" {
+		return nil, false, nil
+	}
+	done, known, err := b.claim(requestKey(c))
+	if err != nil || !known {
+		return nil, false, err
+	}
+	if string(done.MAC) != string(mac) {
+		return nil, false, ErrKeyReused
+	}
+	r, err := b.record(done.Record)
+	return r, true, err
 }
 
 // visible finds a record that the subject may see at all. Others get
@@ -233,7 +267,7 @@ func (b *Box) submit(ctx context.Context, d *draft) (*domain.Record, error) {
 // submitAll has the writer decide drafts as one atomic request and raises
 // the alarms that their kinds ask for.
 func (b *Box) submitAll(ctx context.Context, drafts []*draft) ([]*domain.Record, error) {
-	if err := b.room.take(0); err != nil {
+	if err := b.room(); err != nil {
 		return nil, err
 	}
 	key := requestKey(drafts[0].caller)

@@ -524,7 +524,7 @@ func (v *viewer) actions(def *domain.Definition, r *domain.Record) []api.Action 
 	out := []api.Action{}
 	for i := range def.Steps {
 		step := &def.Steps[i]
-		if step.Effect == domain.Create || !v.may(def, step, r) || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) {
+		if step.Effect == domain.Create || !mayTake(v.p, v.c, def, step, r) || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) {
 			continue
 		}
 		a := api.Action{Step: step.ID, Title: step.Title.In(v.lang), Effect: string(step.Effect), Allowed: true,
@@ -539,13 +539,6 @@ func (v *viewer) actions(def *domain.Definition, r *domain.Record) []api.Action 
 		out = append(out, a)
 	}
 	return out
-}
-
-func (v *viewer) may(def *domain.Definition, step *domain.Step, r *domain.Record) bool {
-	return slices.ContainsFunc(v.c.Grants, func(g domain.Grant) bool {
-		a := envelope.Actor{User: v.c.User, Organisation: g.Organisation, Role: g.Role}
-		return domain.MayStep(v.p, a, def, step, r)
-	})
 }
 
 // hiddenEffect: what has its own place in the UI or needs a county.
@@ -623,7 +616,7 @@ func (v *viewer) files(f Found) []api.File {
 	out := []api.File{}
 	for _, file := range f.Record.Files {
 		item := api.File{Hash: fmt.Sprintf("%x", file.Hash[:]), Size: file.Size, Media: file.Media, Document: file.Document,
-			Readable: f.Sight >= domain.SightTeam}
+			Readable: f.Sight >= domain.FullSight(f.Def)}
 		for _, e := range f.Record.Appended {
 			if e.Op == file.Op {
 				item.At, item.By = e.At, v.actorName(e.Actor)
