@@ -4,7 +4,6 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,10 +13,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/cluster/journal/frame"
 )
 
@@ -50,10 +47,6 @@ const (
 	fileSize   = 32 << 20
 )
 
-// ErrFull means that the disk had no room for an entry. Nothing of it was
-// kept; the same entry may come again.
-var ErrFull = errors.New("audit: the disk is full")
-
 // DamageError is an entry that was changed, removed or moved.
 type DamageError struct {
 	File   string
@@ -78,7 +71,7 @@ type Log struct {
 // Open reads the last file and goes on behind its newest entry. A last
 // entry that was never finished is cut; anything else wrong is damage.
 func Open(dir string) (*Log, error) {
-	if err := disk.MkdirAll(dir); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	l := &Log{dir: dir}
@@ -124,21 +117,38 @@ func (l *Log) scan(name string, last bool, visit func(Entry)) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	at := 0
-	for at < len(b) {
-		body, n, whole := entryIn(b[at:])
-		if !whole {
-			if last && unfinished(b, at) {
-				return int64(at), nil
+	at := int64(0)
+	damage := func(reason string) (int64, error) {
+		return at, &DamageError{File: name, Offset: at, Reason: reason}
+	}
+	for at < int64(len(b)) {
+		rest := b[at:]
+		n := int64(headerSize + len(frame.EndMark))
+		if len(rest) >= headerSize {
+			n += int64(binary.BigEndian.Uint32(rest))
+		}
+		if n > int64(len(rest)) && n <= maxEntry {
+			if last {
+				return at, nil
 			}
-			return 0, &DamageError{File: name, Offset: int64(at), Reason: "checksum"}
+			return damage("the file ends inside an entry")
+		}
+		if n > maxEntry {
+			return damage("entry length")
+		}
+		body, mark := rest[headerSize:n-int64(len(frame.EndMark))], rest[n-int64(len(frame.EndMark)):n]
+		if frame.Sum(body) != binary.BigEndian.Uint32(rest[4:]) || string(mark) != string(frame.EndMark[:]) {
+			if last && frame.Unfinished(rest[:n], at, false) {
+				return at, nil
+			}
+			return damage("checksum")
 		}
 		var e Entry
 		if err := envelope.Unmarshal(body, &e); err != nil {
-			return 0, &DamageError{File: name, Offset: int64(at), Reason: err.Error()}
+			return damage(err.Error())
 		}
 		if e.Seq != l.head.Seq+1 || e.Prev != l.head.Hash {
-			return 0, &DamageError{File: name, Offset: int64(at), Reason: fmt.Sprintf("entry %d does not follow %d", e.Seq, l.head.Seq)}
+			return damage(fmt.Sprintf("entry %d does not follow %d", e.Seq, l.head.Seq))
 		}
 		l.head = Head{Seq: e.Seq, Hash: envelope.Sum(body)}
 		if visit != nil {
@@ -146,46 +156,7 @@ func (l *Log) scan(name string, last bool, visit func(Entry)) (int64, error) {
 		}
 		at += n
 	}
-	return int64(at), nil
-}
-
-// entryIn reads the entry that b begins with; n is its size in the file.
-func entryIn(b []byte) (body []byte, n int, whole bool) {
-	if len(b) < headerSize {
-		return nil, 0, false
-	}
-	length := uint64(binary.BigEndian.Uint32(b))
-	if length == 0 || length > maxEntry {
-		return nil, 0, false
-	}
-	n = headerSize + int(length) + len(frame.EndMark)
-	if n > len(b) {
-		return nil, 0, false
-	}
-	body = b[headerSize : headerSize+int(length)]
-	return body, n, string(b[n-len(frame.EndMark):n]) == string(frame.EndMark[:]) && frame.Sum(body) == binary.BigEndian.Uint32(b[4:])
-}
-
-// unfinished reports whether what begins at at was provably never written
-// whole: the file ends before it does, or a sector of it is zero. The next
-// entry is written only when this one is synced, so a whole one behind it
-// means that bytes of a finished one changed; so does an end mark at the
-// end of the file.
-func unfinished(b []byte, at int) bool {
-	rest := b[at:]
-	if len(rest) < headerSize {
-		return true
-	}
-	for i := 1; i < len(rest); i++ {
-		if _, _, whole := entryIn(rest[i:]); whole {
-			return false
-		}
-	}
-	n := headerSize + uint64(binary.BigEndian.Uint32(rest)) + uint64(len(frame.EndMark))
-	if n <= uint64(len(rest)) {
-		return frame.Unfinished(rest[:n], int64(at), false)
-	}
-	return frame.ZeroSector(rest, int64(at)) || !bytes.HasSuffix(bytes.TrimRight(rest, "\x00"), frame.EndMark[:])
+	return at, nil
 }
 
 func (l *Log) next() error {
@@ -198,7 +169,11 @@ func (l *Log) next() error {
 		err = l.file.Close()
 	}
 	l.file, l.size = f, 0
-	return errors.Join(err, disk.SyncDir(l.dir))
+	d, derr := os.Open(l.dir)
+	if derr != nil {
+		return errors.Join(err, derr)
+	}
+	return errors.Join(err, d.Sync(), d.Close())
 }
 
 // Append chains an entry and returns when it is on disk.
@@ -225,9 +200,6 @@ func (l *Log) Append(e Entry) (Head, error) {
 	b = binary.BigEndian.AppendUint32(b, frame.Sum(body))
 	b = append(append(b, body...), frame.EndMark[:]...)
 	if _, err := l.file.WriteAt(b, l.size); err != nil {
-		if errors.Is(err, syscall.ENOSPC) && l.file.Truncate(l.size) == nil {
-			return Head{}, fmt.Errorf("%w: %w", ErrFull, err)
-		}
 		l.failed = fmt.Errorf("audit: an earlier write failed: %w", err)
 		return Head{}, l.failed
 	}
