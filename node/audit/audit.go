@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,8 +14,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/cluster/journal/frame"
 )
 
@@ -47,6 +50,10 @@ const (
 	fileSize   = 32 << 20
 )
 
+// ErrFull means that the disk had no room for an entry. Nothing of it was
+// kept; the same entry may come again.
+var ErrFull = errors.New("audit: the disk is full")
+
 // DamageError is an entry that was changed, removed or moved.
 type DamageError struct {
 	File   string
@@ -71,7 +78,7 @@ type Log struct {
 // Open reads the last file and goes on behind its newest entry. A last
 // entry that was never finished is cut; anything else wrong is damage.
 func Open(dir string) (*Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	l := &Log{dir: dir}
@@ -117,38 +124,21 @@ func (l *Log) scan(name string, last bool, visit func(Entry)) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	at := int64(0)
-	damage := func(reason string) (int64, error) {
-		return at, &DamageError{File: name, Offset: at, Reason: reason}
-	}
-	for at < int64(len(b)) {
-		rest := b[at:]
-		n := int64(headerSize + len(frame.EndMark))
-		if len(rest) >= headerSize {
-			n += int64(binary.BigEndian.Uint32(rest))
-		}
-		if n > int64(len(rest)) && n <= maxEntry {
-			if last {
-				return at, nil
+	at := 0
+	for at < len(b) {
+		body, n, whole := entryIn(b[at:])
+		if !whole {
+			if last && unfinished(b, at) {
+				return int64(at), nil
 			}
-			return damage("the file ends inside an entry")
-		}
-		if n > maxEntry {
-			return damage("entry length")
-		}
-		body, mark := rest[headerSize:n-int64(len(frame.EndMark))], rest[n-int64(len(frame.EndMark)):n]
-		if frame.Sum(body) != binary.BigEndian.Uint32(rest[4:]) || string(mark) != string(frame.EndMark[:]) {
-			if last && frame.Unfinished(rest[:n], at, false) {
-				return at, nil
-			}
-			return damage("checksum")
+			return 0, &DamageError{File: name, Offset: int64(at), Reason: "checksum"}
 		}
 		var e Entry
 		if err := envelope.Unmarshal(body, &e); err != nil {
-			return damage(err.Error())
+			return 0, &DamageError{File: name, Offset: int64(at), Reason: err.Error()}
 		}
 		if e.Seq != l.head.Seq+1 || e.Prev != l.head.Hash {
-			return damage(fmt.Sprintf("entry %d does not follow %d", e.Seq, l.head.Seq))
+			return 0, &DamageError{File: name, Offset: int64(at), Reason: fmt.Sprintf("entry %d does not follow %d", e.Seq, l.head.Seq)}
 		}
 		l.head = Head{Seq: e.Seq, Hash: envelope.Sum(body)}
 		if visit != nil {
@@ -156,7 +146,46 @@ func (l *Log) scan(name string, last bool, visit func(Entry)) (int64, error) {
 		}
 		at += n
 	}
-	return at, nil
+	return int64(at), nil
+}
+
+// entryIn reads the entry that b begins with; n is its size in the file.
+func entryIn(b []byte) (body []byte, n int, whole bool) {
+	if len(b) < headerSize {
+		return nil, 0, false
+	}
+	length := uint64(binary.BigEndian.Uint32(b))
+	if length == 0 || length > maxEntry {
+		return nil, 0, false
+	}
+	n = headerSize + int(length) + len(frame.EndMark)
+	if n > len(b) {
+		return nil, 0, false
+	}
+	body = b[headerSize : headerSize+int(length)]
+	return body, n, string(b[n-len(frame.EndMark):n]) == string(frame.EndMark[:]) && frame.Sum(body) == binary.BigEndian.Uint32(b[4:])
+}
+
+// unfinished reports whether what begins at at was provably never written
+// whole: the file ends before it does, or a sector of it is zero. The next
+// entry is written only when this one is synced, so a whole one behind it
+// means that bytes of a finished one changed; so does an end mark at the
+// end of the file.
+func unfinished(b []byte, at int) bool {
+	rest := b[at:]
+	if len(rest) < headerSize {
+		return true
+	}
+	for i := 1; i < len(rest); i++ {
+		if _, _, whole := entryIn(rest[i:]); whole {
+			return false
+		}
+	}
+	n := headerSize + uint64(binary.BigEndian.Uint32(rest)) + uint64(len(frame.EndMark))
+	if n <= uint64(len(rest)) {
+		return frame.Unfinished(rest[:n], int64(at), false)
+	}
+	return frame.ZeroSector(rest, int64(at)) || !bytes.HasSuffix(bytes.TrimRight(rest, "\x00"), frame.EndMark[:])
 }
 
 func (l *Log) next() error {
@@ -169,11 +198,7 @@ func (l *Log) next() error {
 		err = l.file.Close()
 	}
 	l.file, l.size = f, 0
-	d, derr := os.Open(l.dir)
-	if derr != nil {
-		return errors.Join(err, derr)
-	}
-	return errors.Join(err, d.Sync(), d.Close())
+	return errors.Join(err, disk.SyncDir(l.dir))
 }
 
 // Append chains an entry and returns when it is on disk.
@@ -200,6 +225,9 @@ func (l *Log) Append(e Entry) (Head, error) {
 	b = binary.BigEndian.AppendUint32(b, frame.Sum(body))
 	b = append(append(b, body...), frame.EndMark[:]...)
 	if _, err := l.file.WriteAt(b, l.size); err != nil {
+		if errors.Is(err, syscall.ENOSPC) && l.file.Truncate(l.size) == nil {
+			return Head{}, fmt.Errorf("%w: %w", ErrFull, err)
+		}
 		l.failed = fmt.Errorf("audit: an earlier write failed: %w", err)
 		return Head{}, l.failed
 	}

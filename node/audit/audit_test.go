@@ -75,6 +75,43 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
+// TestNoEntryIsATail: a changed bit is damage even when nobody remembers
+// the head, and opening leaves the file alone.
+func TestNoEntryIsATail(t *testing.T) {
+	dir, file, _ := filled(t, 3)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range len(good) * 8 {
+		bad := bytes.Clone(good)
+		bad[at/8] ^= 1 << (at % 8)
+		if err := os.WriteFile(file, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var damage *DamageError
+		if _, err := Verify(dir, Head{}); !errors.As(err, &damage) {
+			t.Fatalf("bit %d: %v", at, err)
+		}
+		if _, err := Open(dir); !errors.As(err, &damage) {
+			t.Fatalf("bit %d: opened, %v", at, err)
+		}
+		if now, _ := os.ReadFile(file); !bytes.Equal(now, bad) {
+			t.Fatalf("bit %d: the file was touched", at)
+		}
+	}
+	_, one, _ := entryIn(good)
+	_, two, _ := entryIn(good[one:])
+	bad := bytes.Clone(good)
+	clear(bad[one : one+two]) // an entry before another is gone
+	if err := os.WriteFile(file, bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil {
+		t.Fatal("an entry before another was cut")
+	}
+}
+
 func TestUnfinishedEntryIsCut(t *testing.T) {
 	dir, file, _ := filled(t, 3)
 	good, _ := os.ReadFile(file)

@@ -4,9 +4,11 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,13 +18,18 @@ import (
 	"sync"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/node/seal"
 )
 
 const (
-	format   = 1
+	format   = 2 // 1 had no sum
 	fileName = "box.json"
 )
+
+// ErrDamaged means that box.json is not what was written. Nothing may be
+// signed or sealed under what is left.
+var ErrDamaged = errors.New("identity: " + fileName + " is damaged; restore it from a backup")
 
 // ErrNone means that the directory holds no box yet.
 var ErrNone = errors.New("identity: no box here")
@@ -41,6 +48,19 @@ type file struct {
 	Continues     *continuation     `json:"continues,omitempty"`
 	Recipient     string            `json:"recipient"` // of backups; the secret half is on paper
 	Extra         map[string]string `json:"extra,omitempty"`
+	Sum           []byte            `json:"sum,omitempty"` // SHA-256 of everything else
+}
+
+// sum is over the compact JSON, so that a changed key is found before
+// something is sealed under it.
+func (f file) sum() []byte {
+	f.Sum = nil
+	b, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // the same fields were marshalled before
+	}
+	h := sha256.Sum256(b)
+	return h[:]
 }
 
 type continuation struct {
@@ -94,7 +114,7 @@ func Create(dir string) (*Identity, error) {
 		}
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -116,12 +136,24 @@ func Load(dir string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parse(dir, b)
+}
+
+func parse(dir string, b []byte) (*Identity, error) {
 	id := &Identity{dir: dir}
-	if err := json.Unmarshal(b, &id.f); err != nil {
-		return nil, fmt.Errorf("identity: %s: %w", fileName, err)
+	in := json.NewDecoder(bytes.NewReader(b))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&id.f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if id.f.Format != format || len(id.f.Seed) != ed25519.SeedSize || id.f.Incarnation == 0 {
-		return nil, fmt.Errorf("identity: %s is not a box of this release", fileName)
+	if id.f.Format > format {
+		return nil, fmt.Errorf("identity: %s was written by a newer release", fileName)
+	}
+	if id.f.Format == 1 && id.f.Sum == nil {
+		id.f.Sum = id.f.sum() // written with the next save
+	}
+	if !bytes.Equal(id.f.Sum, id.f.sum()) || in.More() || len(id.f.Seed) != ed25519.SeedSize || id.f.Incarnation == 0 {
+		return nil, ErrDamaged
 	}
 	if err := id.derive(); err != nil {
 		return nil, fmt.Errorf("identity: %s: %w", fileName, err)
@@ -142,28 +174,13 @@ func (id *Identity) derive() error {
 
 // save writes box.json so that a crash leaves the old or the new file whole.
 func (id *Identity) save() error {
+	id.f.Format = format
+	id.f.Sum = id.f.sum()
 	b, err := json.MarshalIndent(id.f, "", " ")
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(id.dir, fileName+".tmp")
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, filepath.Join(id.dir, fileName)); err != nil {
-		return err
-	}
-	d, err := os.Open(id.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.WriteFile(filepath.Join(id.dir, fileName), b)
 }
 
 // PublicKey is the algorithm number and the Ed25519 public key; its hash is

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/cluster/journal"
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/catalog"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -39,35 +40,42 @@ type Options struct {
 	// Progress hears of long work at the start: replay, index.
 	Progress func(stage string, done, total int64)
 	Version  string
+
+	marks *marks        // tests: of a small disk
+	stall time.Duration // tests: instead of stallLimit
+	files journal.FS    // tests: puts faults under the journal
 }
 
 // Box is one running box.
 type Box struct {
-	opts     Options
-	log      *slog.Logger
-	id       *identity.Identity
-	macKey   seal.Key
-	clock    Clock
-	journal  *journal.Journal
-	store    *store.Store
-	local    *store.Local
-	audit    *audit.Log
-	embedded *catalog.Catalogue
-	profiles map[string]clock.Profile
-	finder   Finder
-	names    sync.Map // account → name, until the account changes
-	policy   atomic.Pointer[policy]
-	overlay  *overlay
-	keys     *keyring
-	writer   *writer
-	hub      *hub
-	guard    *guard
-	presence presence
-	running  sync.Map // idempotency keys whose request is being done
-	setupMu  sync.Mutex
-	setup    setup
-	foundMu  sync.Mutex
-	started  time.Time
+	opts      Options
+	log       *slog.Logger
+	id        *identity.Identity
+	macKey    seal.Key
+	clock     Clock
+	journal   *journal.Journal
+	store     *store.Store
+	local     *store.Local
+	audit     *audit.Log
+	embedded  *catalog.Catalogue
+	profiles  map[string]clock.Profile
+	finder    Finder
+	room      room
+	backlog   []*group    // answered before the start, and not yet in the store
+	unsettled atomic.Bool // definitions and imports wait for room on the disk
+	names     sync.Map    // account → name, until the account changes
+	policy    atomic.Pointer[policy]
+	overlay   *overlay
+	keys      *keyring
+	writer    *writer
+	hub       *hub
+	guard     *guard
+	presence  presence
+	running   sync.Map // idempotency keys whose request is being done
+	setupMu   sync.Mutex
+	setup     setup
+	foundMu   sync.Mutex
+	started   time.Time
 
 	again    chan refreshing
 	hurried  chan struct{} // the carrier is waited for
@@ -81,7 +89,7 @@ type Box struct {
 
 // Init makes a new box in dir.
 func Init(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir); err != nil {
 		return err
 	}
 	_, err := identity.Create(filepath.Join(dir, "identity"))
@@ -104,19 +112,44 @@ func Open(o Options) (*Box, error) {
 	}
 	b.started = time.Now()
 	go b.writer.run()
-	go b.carry()
-	if err := b.adoptDefinitions(context.Background()); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	if err := b.settleImports(context.Background()); err != nil {
+	go b.carry(b.backlog)
+	if err := b.settle(context.Background()); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.background(superviseEvery, b.supervise)
+	b.background(tendEvery, b.tend)
 	b.background(time.Hour, b.housekeep)
 	return b, nil
 }
 
+// settle writes what a start owes. On a full disk the box reads on, and
+// does it later.
+func (b *Box) settle(ctx context.Context) error {
+	err := b.adoptDefinitions(ctx)
+	if err == nil {
+		err = b.settleImports(ctx)
+	}
+	b.unsettled.Store(err != nil)
+	if errors.Is(err, ErrFull) || errors.Is(err, ErrBehind) {
+		b.log.Warn("the disk is full, the start is finished later", "err", err)
+		return nil
+	}
+	return err
+}
+
+// tend keeps the ballast and finishes a start that found no room.
+func (b *Box) tend(ctx context.Context) error {
+	if err := b.room.tend(); err != nil || !b.unsettled.Load() || b.room.take(0) != nil {
+		return err
+	}
+	return b.settle(ctx)
+}
+
 func (b *Box) load() (err error) {
+	b.room = room{dir: b.opts.Dir, marks: usualMarks}
+	if b.opts.marks != nil {
+		b.room.marks = *b.opts.marks
+	}
 	if b.id, err = identity.Load(filepath.Join(b.opts.Dir, "identity")); err != nil {
 		return err
 	}
@@ -128,6 +161,12 @@ func (b *Box) load() (err error) {
 		return err
 	}
 	if b.store, err = store.Open(filepath.Join(b.opts.Dir, "store.db"), store.Options{}); err != nil {
+		return err
+	}
+	if err := b.room.spend(); err != nil { // behind the store's lock
+		return err
+	}
+	if err := os.RemoveAll(b.spool()); err != nil { // uploads that a crash cut off
 		return err
 	}
 	if b.local, err = store.OpenLocal(filepath.Join(b.opts.Dir, "local.db")); err != nil {
@@ -217,6 +256,9 @@ func (b *Box) replay() error {
 		return err
 	}
 	if b.writer.head.Incarnation < b.id.Incarnation() { // reborn: a chain of its own begins
+		if len(b.backlog) > 0 {
+			return fmt.Errorf("%w: a restored box needs room to start", ErrFull)
+		}
 		b.writer.head = envelope.Head{Origin: b.id.Origin(), Incarnation: b.id.Incarnation()}
 		b.overlay = newOverlay(0)
 	}
@@ -231,7 +273,7 @@ func (b *Box) refoldAll(from journal.Position, replayed chan<- []*group) (err er
 	ops := 0
 	b.journal, err = journal.Open(journal.Options{
 		Dir: filepath.Join(b.opts.Dir, "journal"), History: filepath.Join(b.opts.Dir, "history"),
-		Origin: b.id.Origin(), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: from,
+		Origin: b.id.Origin(), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: from, FS: b.opts.files,
 	}, func(jg journal.Replayed) error {
 		g, err := b.refold(jg)
 		if err != nil {
@@ -253,11 +295,25 @@ func (b *Box) refoldAll(from journal.Position, replayed chan<- []*group) (err er
 }
 
 // commitReplayed puts parts into the store; after a failure it only takes
-// them, so that the reader ends.
+// them, so that the reader ends. What a full disk keeps out is the backlog:
+// it is read from memory, and carried in when there is room.
 func (b *Box) commitReplayed(parts <-chan []*group) (err error) {
+	ops := 0
 	for groups := range parts {
-		if err == nil {
-			err = b.commit(groups)
+		if err != nil {
+			continue
+		}
+		if len(b.backlog) == 0 {
+			if err = b.commit(groups); !errors.Is(err, store.ErrFull) {
+				continue
+			}
+		}
+		b.backlog = append(b.backlog, groups...)
+		for _, g := range groups {
+			ops += len(g.ops)
+		}
+		if ops <= maxLagOps+maxGroupOps {
+			err = nil // no more than a running box leaves
 		}
 	}
 	return err
@@ -296,12 +352,13 @@ func (b *Box) refold(jg journal.Replayed) (*group, error) {
 }
 
 // follows checks the chain: the next operation of the incarnation, or the
-// first of a later one.
+// first of a later one, which names the head that it continues.
 func follows(head envelope.Head, op *envelope.Operation) bool {
 	if op.Incarnation == head.Incarnation {
 		return op.Seq == head.Seq+1 && op.Prev == head.Hash
 	}
-	return op.Incarnation > head.Incarnation && op.Seq == 1 && op.Continues != nil
+	c := op.Continues
+	return op.Incarnation > head.Incarnation && op.Seq == 1 && c != nil && (c.Seq == 0 || c.Incarnation == head.Incarnation) && c.Seq == head.Seq && c.Head == head.Hash
 }
 
 // refold folds one operation that is already in the journal.
@@ -366,6 +423,8 @@ func (b *Box) fatal(err error) {
 	}
 	os.Exit(1)
 }
+
+const tendEvery = 5 * time.Second
 
 // background runs f until the box closes.
 func (b *Box) background(every time.Duration, f func(ctx context.Context) error) {

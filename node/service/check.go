@@ -14,6 +14,7 @@ import (
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/cluster/journal"
 	"github.com/fengqiao/fengqiao/node/audit"
+	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/identity"
 	"github.com/fengqiao/fengqiao/node/store"
 )
@@ -36,6 +37,9 @@ func (r *CheckReport) problem(err error) {
 // journal, checksums, lists and counters of the store by a recount, hashes
 // of attachments, the audit's chain. Damage is a problem in the report.
 func Check(ctx context.Context, dir string, progress func(stage string, done, total int64)) (CheckReport, error) {
+	if progress == nil {
+		progress = func(string, int64, int64) {}
+	}
 	var r CheckReport
 	id, err := identity.Load(filepath.Join(dir, "identity"))
 	if err != nil {
@@ -45,7 +49,13 @@ func Check(ctx context.Context, dir string, progress func(stage string, done, to
 	head, err := audit.Verify(filepath.Join(dir, "audit"), audit.Head{})
 	r.Audit = head.Seq
 	r.problem(err)
-	r.problem(r.checkBlobs(dir, progress))
+	blobs, err := r.checkBlobs(dir, progress)
+	r.problem(err)
+	pages, err := store.CheckFile(filepath.Join(dir, "store.db"))
+	if err != nil {
+		return r, err
+	}
+	r.Problems = append(r.Problems, pages...)
 	if len(r.Problems) > 0 {
 		return r, nil // opening the box on damage would only say it again
 	}
@@ -58,21 +68,25 @@ func Check(ctx context.Context, dir string, progress func(stage string, done, to
 	if err == nil {
 		r.Store, err = b.store.Check(ctx, b.derive, func(done, total int64) { progress("store", done, total) })
 	}
+	r.problem(r.missingBlobs(b.store, blobs))
 	r.Problems = append(r.Problems, r.Store.Problems...)
 	return r, errors.Join(err, b.Close())
 }
 
 func (r *CheckReport) checkJournal(dir string, id *identity.Identity, progress func(string, int64, int64)) error {
-	var head envelope.Head
+	head := envelope.Head{Incarnation: 1} // the first operation ever follows nothing
 	public := id.PublicKey()
 	return journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
 		r.Groups++
+		if g.Erasing > 0 {
+			r.problem(fmt.Errorf("journal: the erasure of %d keys before operation %d was not finished; erase again", g.Erasing, g.Head.Seq))
+		}
 		for _, raw := range g.Ops {
 			op, err := envelope.Decode(raw)
 			if err != nil {
 				return err
 			}
-			if r.Operations > 0 && !follows(head, op) {
+			if !follows(head, op) {
 				return fmt.Errorf("journal: operation %s does not follow %d", op.ID(), head.Seq)
 			}
 			head = envelope.Head{Origin: op.Origin, Incarnation: op.Incarnation, Seq: op.Seq, Hash: envelope.Sum(raw)}
@@ -81,15 +95,17 @@ func (r *CheckReport) checkJournal(dir string, id *identity.Identity, progress f
 		if g.Head != head || !identity.Verify(public, head, g.Signature) {
 			return fmt.Errorf("journal: the signature at operation %d does not fit", head.Seq)
 		}
-		if progress != nil && r.Groups%1000 == 0 {
+		if r.Groups%1000 == 0 {
 			progress("journal", r.Operations, 0)
 		}
 		return nil
 	})
 }
 
-// checkBlobs reads every attachment against the hash in its name.
-func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)) error {
+// checkBlobs reads every attachment against the hash in its name, and gives
+// the names.
+func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)) (map[string]bool, error) {
+	names := map[string]bool{}
 	root := filepath.Join(dir, "blobs")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -109,15 +125,34 @@ func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)
 		if d.Name() != want {
 			r.problem(fmt.Errorf("attachment %s was changed", d.Name()))
 		}
-		if progress != nil {
-			progress("blobs", r.Blobs, 0)
-		}
+		names[d.Name()] = true
+		progress("blobs", r.Blobs, 0)
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		err = nil
 	}
-	return err
+	return names, err
+}
+
+// missingBlobs finds attachments that a record names and nobody has.
+func (r *CheckReport) missingBlobs(s *store.Store, have map[string]bool) error {
+	from, more := envelope.RecordID{}, true
+	for more {
+		var err error
+		from, more, err = s.EachRecord(from, 1000, func(rec *domain.Record) error {
+			for _, f := range rec.Files {
+				if name := hex.EncodeToString(f.Hash[:]); !have[name] {
+					r.problem(fmt.Errorf("attachment %s of record %s is missing", name, rec.ID))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // LastHead reads the newest operation that a directory holds.

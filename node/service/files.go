@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/seal"
@@ -52,7 +53,7 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 	if !ok {
 		return nil, ErrNotFound
 	}
-	if err := b.room(); err != nil {
+	if err := b.room.take(MaxFile); err != nil {
 		return nil, err
 	}
 	d := &draft{caller: c, def: def, ref: r.Definition, step: step, record: id}
@@ -69,7 +70,7 @@ func (b *Box) Attach(ctx context.Context, c Caller, id envelope.RecordID, u Uplo
 	}
 	file, err := b.storeBlob(content.Key, u)
 	if err != nil {
-		return nil, err
+		return nil, asFull(err)
 	}
 	if err := s.add(domain.InName, cleanName(u.Name), ""); err != nil {
 		return nil, err
@@ -134,13 +135,15 @@ type blob struct {
 	media string
 }
 
+// spool holds what is on its way into blobs/.
+func (b *Box) spool() string { return filepath.Join(b.opts.Dir, "spool") }
+
 // storeBlob seals the body into blobs/<first byte>/<hash>, synced.
 func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
-	spool := filepath.Join(b.opts.Dir, "spool")
-	if err := os.MkdirAll(spool, 0o700); err != nil {
+	if err := os.MkdirAll(b.spool(), 0o700); err != nil {
 		return blob{}, err
 	}
-	tmp, err := os.CreateTemp(spool, "blob-*")
+	tmp, err := os.CreateTemp(b.spool(), "blob-*")
 	if err != nil {
 		return blob{}, err
 	}
@@ -150,13 +153,10 @@ func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
 		return blob{}, err
 	}
 	path := b.blobPath(stored.hash)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
 		return blob{}, err
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return blob{}, err
-	}
-	return stored, errors.Join(syncDir(filepath.Dir(path)), syncDir(filepath.Dir(filepath.Dir(path))))
+	return stored, errors.Join(os.Rename(tmp.Name(), path), disk.SyncDir(filepath.Dir(path)))
 }
 
 func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {
@@ -291,12 +291,4 @@ func (b *Box) fileName(def *domain.Definition, r *domain.Record, f domain.File) 
 		}
 	}
 	return "附件"
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -35,8 +35,7 @@ func (b *Box) Readiness() []api.Check {
 	f := b.Figures()
 	out := []api.Check{{Name: "journal", OK: !b.stopping(), Text: fmt.Sprintf("%d operations", f.Operations)},
 		{Name: "store", OK: f.Lag <= maxLagOps+maxGroupOps, Text: fmt.Sprintf("%d records, %d operations behind", f.Records, f.Lag)}}
-	free, err := freeBytes(b.opts.Dir)
-	out = append(out, api.Check{Name: "disk", OK: err == nil && free > minFree, Text: fmt.Sprintf("%d MiB free", free>>20)})
+	out = append(out, b.diskCheck())
 	_, quality := b.clock.Now()
 	out = append(out, api.Check{Name: "clock", OK: quality == envelope.TimeSet || quality == envelope.TimeSynced, Text: clockText(quality).EN})
 	if b.finder != nil {
@@ -44,6 +43,20 @@ func (b *Box) Readiness() []api.Check {
 		out = append(out, api.Check{Name: "search", OK: !rebuilding, Text: fmt.Sprintf("%d documents, to change %d", docs, to)})
 	}
 	return append(out, api.Check{Name: "county", OK: false, Text: "not in a county cluster"})
+}
+
+// diskCheck says how much is free, and what that means.
+func (b *Box) diskCheck() api.Check {
+	free, err := b.room.free()
+	text := fmt.Sprintf("%d MiB free", free>>20)
+	ok := err == nil && b.room.take(0) == nil
+	switch {
+	case !ok:
+		text += fmt.Sprintf(", nothing new is taken until %d MiB are", b.room.marks.resume>>20)
+	case free < lowFree:
+		text += ", soon full"
+	}
+	return api.Check{Name: "disk", OK: ok, Text: text}
 }
 
 func (b *Box) stopping() bool {

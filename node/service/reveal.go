@@ -72,7 +72,7 @@ func (b *Box) SaveDraft(c Caller, id, form string, data any) error {
 	if err := b.dropOldestDraft(c, id); err != nil {
 		return err
 	}
-	return b.local.Put(bucketDrafts, key, seal.Seal(seal.Derive(b.id.BoxKey(), "draft"), body, key), time.Now().Add(draftLife))
+	return asFull(b.local.Put(bucketDrafts, key, seal.Seal(seal.Derive(b.id.BoxKey(), "draft"), body, key), time.Now().Add(draftLife)))
 }
 
 // dropOldestDraft makes room for a new draft where a person keeps too many.

@@ -346,7 +346,7 @@ func (b *Box) note(e audit.Entry) error {
 	now, _ := b.clock.Now()
 	e.At = now
 	_, err := b.audit.Append(e)
-	return err
+	return asFull(err)
 }
 
 func (b *Box) noteFor(user envelope.RecordID, e audit.Entry) error {

@@ -267,7 +267,7 @@ func (b *Box) submit(ctx context.Context, d *draft) (*domain.Record, error) {
 // submitAll has the writer decide drafts as one atomic request and raises
 // the alarms that their kinds ask for.
 func (b *Box) submitAll(ctx context.Context, drafts []*draft) ([]*domain.Record, error) {
-	if err := b.room(); err != nil {
+	if err := b.room.take(0); err != nil {
 		return nil, err
 	}
 	key := requestKey(drafts[0].caller)

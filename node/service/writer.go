@@ -45,6 +45,7 @@ type group struct {
 	ops     []staged
 	size    int
 	frames  []*envelope.KeyFrame
+	raw     [][]byte // frames as bytes
 	records map[envelope.RecordID]*domain.Record
 	series  map[string]int64
 	claims  map[string]claim
@@ -135,7 +136,7 @@ func (w *writer) drain() {
 }
 
 func (w *writer) serve(first *command) {
-	g := newGroup()
+	g, before := newGroup(), w.head
 	var waiting []*command
 	for c := first; c != nil; c = w.next(g) {
 		if err := w.decide(g, c); err != nil {
@@ -145,7 +146,15 @@ func (w *writer) serve(first *command) {
 		waiting = append(waiting, c)
 	}
 	if len(g.ops) > 0 {
-		if err := w.keep(g); err != nil {
+		err := w.keep(g)
+		if errors.Is(err, journal.ErrFull) { // nothing of it was written
+			w.head = before
+			for _, c := range waiting {
+				c.done <- asFull(err)
+			}
+			return
+		}
+		if err != nil {
 			w.box.fatal(fmt.Errorf("journal: %w", err))
 			return // nothing is answered: it may or may not be on disk
 		}
@@ -201,6 +210,7 @@ func (w *writer) decide(g *group, c *command) (err error) {
 	g.ops = append(g.ops, t.own.ops...)
 	g.size += t.own.size
 	g.frames = append(g.frames, t.own.frames...)
+	g.raw = append(g.raw, t.own.raw...)
 	maps.Copy(g.records, t.own.records)
 	maps.Copy(g.series, t.own.series)
 	maps.Copy(g.claims, t.own.claims)
@@ -217,15 +227,8 @@ func (w *writer) keep(g *group) error {
 	for i := range g.ops {
 		ops[i] = g.ops[i].bytes
 	}
-	frames := make([][]byte, len(g.frames))
-	for i, f := range g.frames {
-		b, err := envelope.EncodeKeyFrame(f)
-		if err != nil {
-			return err
-		}
-		frames[i] = b
-	}
-	at, err := w.box.journal.Append(journal.Group{Ops: ops, KeyFrames: frames, First: g.ops[0].op.Seq, Head: w.head})
+	defer w.box.stalled("journal").Stop()
+	at, err := w.box.journal.Append(journal.Group{Ops: ops, KeyFrames: g.raw, First: g.ops[0].op.Seq, Head: w.head})
 	if err != nil {
 		return err
 	}
@@ -310,6 +313,17 @@ func (t *turn) stage(op *envelope.Operation, frames []*envelope.KeyFrame) (*doma
 	bytes, hash, err := envelope.Encode(op)
 	if err != nil {
 		return nil, err
+	}
+	if journal.Writable(bytes) != nil {
+		return nil, &InputError{Fields: []FieldError{{Code: "null_characters", Message: domain.Text{
+			ZH: "内容中有一长串空字符，无法保存；请删除后再提交", EN: "The content has a long run of null characters and cannot be kept. Remove them and submit again."}}}}
+	}
+	for _, f := range frames {
+		raw, err := envelope.EncodeKeyFrame(f)
+		if err != nil {
+			return nil, err
+		}
+		t.own.raw = append(t.own.raw, raw)
 	}
 	t.own.ops = append(t.own.ops, staged{op: op, bytes: bytes, hash: hash, verdict: v})
 	t.own.size += len(bytes)
@@ -498,17 +512,27 @@ func (b *Box) Quiet(ctx context.Context) {
 	}
 }
 
+// fullRetry is how often a store that found no room is asked again.
+const fullRetry = time.Second
+
 // carry moves answered groups into the store, as many as wait at once.
-func (b *Box) carry() {
+// backlog is what the start could not carry in.
+func (b *Box) carry(backlog []*group) {
 	defer close(b.carried)
+	defer func() {
+		for range b.writer.stored { // the next start carries them in
+		}
+	}()
+	if len(backlog) > 0 && !b.commitSoon(backlog) {
+		return
+	}
 	for {
 		select {
 		case first, ok := <-b.writer.stored:
 			if !ok {
 				return
 			}
-			if err := b.commit(b.waiting(first)); err != nil {
-				b.fatal(fmt.Errorf("store: %w", err))
+			if !b.commitSoon(b.waiting(first)) {
 				return
 			}
 			b.rest()
@@ -524,6 +548,27 @@ func (b *Box) rest() {
 	case <-time.After(carryRest):
 	case <-b.hurried:
 	case <-b.closing:
+	}
+}
+
+// commitSoon carries groups in, waiting for room on a full disk while reads
+// go on; false when the box stops first.
+func (b *Box) commitSoon(groups []*group) bool {
+	for {
+		err := b.commit(groups)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, store.ErrFull) {
+			b.fatal(fmt.Errorf("store: %w", err))
+			return false
+		}
+		b.log.Warn("the store waits for room on the disk", "err", errors.Join(err, b.room.spend()))
+		select {
+		case <-time.After(fullRetry):
+		case <-b.closing:
+			return false
+		}
 	}
 }
 
@@ -548,7 +593,10 @@ func (b *Box) commit(groups []*group) error {
 	if err != nil {
 		return err
 	}
-	if err := b.store.Commit(batch); err != nil {
+	ceiling := b.stalled("store")
+	err = b.store.Commit(batch)
+	ceiling.Stop()
+	if err != nil {
 		return err
 	}
 	b.overlay.drop(groups)

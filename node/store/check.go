@@ -6,10 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -52,7 +55,7 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 	if err := c.pages(s); err != nil {
 		return c.report, err
 	}
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		c.tx = tx
 		if err := c.records(ctx, total, progress); err != nil {
 			return err
@@ -60,6 +63,7 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 		c.compareIndex()
 		c.compareCounts()
 		c.compareChanges()
+		c.compareKeys()
 		c.compareMeta(total)
 		c.checksums()
 		return nil
@@ -75,18 +79,40 @@ func (c *checker) pages(s *Store) error {
 		return err
 	}
 	defer os.Remove(path) // a copy left behind is overwritten by the next check
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	if err != nil {
-		c.report.problem("pages: %v", err)
-		return nil
+	problems, err := CheckFile(path)
+	c.report.Problems = append(c.report.Problems, problems...)
+	return err
+}
+
+// CheckFile verifies meta pages and page structure of a store that is not
+// open; opening it would write over one of the meta pages. No file is no
+// problem: it can be made again.
+func CheckFile(path string) (problems []string, err error) {
+	if err := checkPages(path); err != nil {
+		return []string{err.Error()}, nil
 	}
-	err = db.View(func(tx *bbolt.Tx) error {
-		for err := range tx.Check() {
-			c.report.problem("pages: %v", err)
+	err = guarded(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+		if err != nil {
+			return err
 		}
-		return nil
+		defer db.Close()
+		return db.View(func(tx *bbolt.Tx) error {
+			for err := range tx.Check() {
+				problems = append(problems, fmt.Sprintf("store: pages: %v", err))
+			}
+			return nil
+		})
 	})
-	return errors.Join(err, db.Close())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, ErrInUse
+	case err != nil:
+		problems = append(problems, err.Error())
+	}
+	return problems, nil
 }
 
 func (c *checker) records(ctx context.Context, total int64, progress func(done, total int64)) error {
@@ -190,6 +216,34 @@ func (c *checker) compareChanges() {
 	if n != c.report.Records || int64(changes.Stats().KeyN) != n {
 		c.report.problem("%d records, %d changes", c.report.Records, n)
 	}
+	if last, _ := changes.Cursor().Last(); last != nil && changes.Sequence() != binary.BigEndian.Uint64(last) {
+		c.report.problem("the order of changes ends at %x, its count is %d", last, changes.Sequence())
+	}
+}
+
+// compareKeys: the keys of a record are found by the record, for erasing.
+func (c *checker) compareKeys() {
+	keys, of := c.tx.Bucket(bucketKeys), c.tx.Bucket(bucketKeysOf)
+	cur := of.Cursor()
+	n := 0
+	for k, v := cur.First(); k != nil; k, v = cur.Next() {
+		n++
+		var row KeyRow
+		if len(k) < len(row.Record) || len(v) != 0 {
+			c.report.problem("key of a record %x: length", k)
+			continue
+		}
+		raw, err := unwrap(bucketKeys, k[len(row.Record):], keys.Get(k[len(row.Record):]))
+		if err == nil {
+			err = envelope.Unmarshal(raw, &row)
+		}
+		if err != nil || !bytes.HasPrefix(k, row.Record[:]) {
+			c.report.problem("key %x does not fit its record", k)
+		}
+	}
+	if m := keys.Stats().KeyN; m != n {
+		c.report.problem("%d keys, %d of records", m, n)
+	}
 }
 
 func (c *checker) compareMeta(total int64) {
@@ -197,7 +251,7 @@ func (c *checker) compareMeta(total int64) {
 	if total != c.report.Records {
 		c.report.problem("%d records counted, %d stand", total, c.report.Records)
 	}
-	if v := meta.Get(metaDigest); v != nil {
+	if v := meta.Get(metaDigest); v != nil || c.report.Records > 0 {
 		raw, err := unwrap(bucketMeta, metaDigest, v)
 		if err != nil || !bytes.Equal(raw, c.digest.bytes()) {
 			c.report.problem("the digest of all records does not fit them")
@@ -205,14 +259,22 @@ func (c *checker) compareMeta(total int64) {
 	}
 }
 
-// checksums reads what the comparisons did not.
+// checksums reads what the comparisons did not, and counts it.
 func (c *checker) checksums() {
-	for _, name := range [][]byte{bucketMeta, bucketVerdict, bucketKeys, bucketRequest, bucketSeries} {
+	meta := c.tx.Bucket(bucketMeta)
+	for _, name := range append([][]byte{bucketMeta, bucketKeys}, countedBuckets...) {
+		n := int64(0)
 		cur := c.tx.Bucket(name).Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {
+			n++
 			if _, err := unwrap(name, k, v); err != nil {
 				c.report.problem("%v", err)
 			}
+		}
+		want, err := readInt(meta, metaRows(name))
+		counted := slices.ContainsFunc(countedBuckets, func(b []byte) bool { return bytes.Equal(b, name) })
+		if err != nil || counted && n != want {
+			c.report.problem("%d rows of %s, %d were put (%v)", n, name, want, err)
 		}
 	}
 }

@@ -5,28 +5,23 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
-	"sync"
-	"sync/atomic"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 )
 
 // Local keeps what never leaves the box and is lost only with its disk:
-// sessions, read marks, sealed drafts. Writes are on disk within a second;
-// whoever answers for more keeps it in the journal.
-type Local struct {
-	db    *bbolt.DB
-	dirty atomic.Bool
-	stop  chan struct{}
-	done  sync.WaitGroup
-}
+// sessions, read marks, sealed drafts. Every write is synced: unsynced pages
+// would cost the whole file in a power cut. A value that was damaged reads
+// as gone.
+type Local struct{ db *bbolt.DB }
 
 // LocalRow is one entry of a local bucket.
 type LocalRow struct{ Key, Value []byte }
-
-const localSync = time.Second
 
 // OpenLocal opens the file. A damaged one is set aside and a new one
 // begun: people sign in again, no work is lost.
@@ -41,44 +36,36 @@ func OpenLocal(path string) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{db: db, stop: make(chan struct{})}
-	l.done.Go(l.syncing)
-	return l, nil
+	return &Local{db: db}, disk.SyncDir(filepath.Dir(path))
 }
 
 func openLocal(path string) (db *bbolt.DB, err error) {
-	defer func() {
-		if r := recover(); r != nil { // bbolt panics on some damaged pages
-			err = errors.New("store: local file is damaged")
-		}
-	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType, NoSync: true})
+	err = guarded(func() error {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType})
+		return err
+	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, ErrInUse
 	}
-	return db, err
-}
-
-func (l *Local) syncing() {
-	tick := time.NewTicker(localSync)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if l.dirty.Swap(false) && l.db.Sync() != nil {
-				l.dirty.Store(true) // tried again at the next tick
-			}
-		case <-l.stop:
-			return
-		}
+	if err != nil {
+		return nil, err
 	}
+	if err := checkPages(path); err != nil { // under the lock: nobody writes
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
-// Close syncs and closes.
-func (l *Local) Close() error {
-	close(l.stop)
-	l.done.Wait()
-	return errors.Join(l.db.Sync(), l.db.Close())
+// Close closes the file.
+func (l *Local) Close() error { return l.db.Close() }
+
+func (l *Local) view(f func(*bbolt.Tx) error) error {
+	return guarded(func() error { return l.db.View(f) })
+}
+
+// update runs a write transaction; ErrFull leaves the file as it was.
+func (l *Local) update(f func(*bbolt.Tx) error) error {
+	return full(guarded(func() error { return l.db.Update(f) }))
 }
 
 // Put stores a value until the given time; zero keeps it.
@@ -87,32 +74,31 @@ func (l *Local) Put(bucket string, key, value []byte, until time.Time) error {
 	if !until.IsZero() {
 		ms = uint64(until.UnixMilli())
 	}
-	err := l.db.Update(func(tx *bbolt.Tx) error {
+	return l.update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {
 			return err
 		}
-		return b.Put(key, append(binary.BigEndian.AppendUint64(nil, ms), value...))
+		return b.Put(key, wrap(key, append(binary.BigEndian.AppendUint64(nil, ms), value...)))
 	})
-	l.dirty.Store(true)
-	return err
 }
 
 // Get reads a value; expired ones are gone.
 func (l *Local) Get(bucket string, key []byte) (value []byte, found bool, err error) {
-	err = l.db.View(func(tx *bbolt.Tx) error {
+	err = l.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
 		if b == nil {
 			return nil
 		}
-		value, found = live(b.Get(key))
+		value, found = live(key, b.Get(key))
 		return nil
 	})
 	return value, found, err
 }
 
-func live(v []byte) ([]byte, bool) {
-	if len(v) < 8 {
+func live(key, v []byte) ([]byte, bool) {
+	v, err := unwrap(nil, key, v)
+	if err != nil || len(v) < 8 {
 		return nil, false
 	}
 	until := binary.BigEndian.Uint64(v)
@@ -124,26 +110,24 @@ func live(v []byte) ([]byte, bool) {
 
 // Delete removes a value.
 func (l *Local) Delete(bucket string, key []byte) error {
-	err := l.db.Update(func(tx *bbolt.Tx) error {
+	return l.update(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket([]byte(bucket)); b != nil {
 			return b.Delete(key)
 		}
 		return nil
 	})
-	l.dirty.Store(true)
-	return err
 }
 
 // Scan lists live values below a prefix, at most limit.
 func (l *Local) Scan(bucket string, prefix []byte, limit int) (rows []LocalRow, err error) {
-	err = l.db.View(func(tx *bbolt.Tx) error {
+	err = l.view(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
 		if b == nil {
 			return nil
 		}
 		c := b.Cursor()
 		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix) && len(rows) < limit; k, v = c.Next() {
-			if value, ok := live(v); ok {
+			if value, ok := live(k, v); ok {
 				rows = append(rows, LocalRow{Key: bytes.Clone(k), Value: value})
 			}
 		}
@@ -154,11 +138,11 @@ func (l *Local) Scan(bucket string, prefix []byte, limit int) (rows []LocalRow, 
 
 // Sweep removes what has expired and returns how much.
 func (l *Local) Sweep() (n int, err error) {
-	err = l.db.Update(func(tx *bbolt.Tx) error {
+	err = l.update(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			var gone [][]byte
 			err := b.ForEach(func(k, v []byte) error {
-				if _, ok := live(v); !ok {
+				if _, ok := live(k, v); !ok {
 					gone = append(gone, bytes.Clone(k))
 				}
 				return nil
@@ -170,6 +154,5 @@ func (l *Local) Sweep() (n int, err error) {
 			return err
 		})
 	})
-	l.dirty.Store(true)
 	return n, err
 }

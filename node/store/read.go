@@ -13,7 +13,7 @@ import (
 
 // get reads one checked value; no slice of the map escapes.
 func (s *Store) get(bucket, key []byte, use func(raw []byte) error) (found bool, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		v := tx.Bucket(bucket).Get(key)
 		if v == nil {
 			return nil
@@ -76,7 +76,7 @@ func (s *Store) Generation() (g string, err error) {
 
 // Records counts the records.
 func (s *Store) Records() (n int64, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		n, err = readInt(tx.Bucket(bucketMeta), metaRecords)
 		return err
 	})
@@ -123,7 +123,7 @@ func (s *Store) Verdict(id envelope.OpID) (v VerdictRow, found bool, err error) 
 // Scan lists index entries below prefix in order, after the given key (nil
 // from the start; from the end when reverse), at most limit.
 func (s *Store) Scan(prefix, after []byte, reverse bool, limit int) (hits []Hit, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketIndex).Cursor()
 		for k, v := first(c, prefix, after, reverse); bytes.HasPrefix(k, prefix) && len(hits) < limit; {
 			id, err := hitID(k, v)
@@ -191,7 +191,7 @@ func (s *Store) SumRange(from, to []byte) (sum int64, err error) {
 
 // EachCount visits counters in order; keys must not be kept.
 func (s *Store) EachCount(from, to []byte, visit func(key []byte, n int64) error) error {
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return s.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketCount).Cursor()
 		for k, v := c.Seek(from); k != nil && (to == nil || bytes.Compare(k, to) < 0); k, v = c.Next() {
 			raw, err := unwrap(bucketCount, k, v)
@@ -213,7 +213,7 @@ func (s *Store) EachPrefix(prefix []byte, visit func(key []byte, n int64) error)
 
 // Head is the number of the newest change.
 func (s *Store) Head() (n uint64, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		n = tx.Bucket(bucketChanges).Sequence()
 		return nil
 	})
@@ -222,7 +222,7 @@ func (s *Store) Head() (n uint64, err error) {
 
 // Changes lists records by their last change after n, at most limit.
 func (s *Store) Changes(n uint64, limit int) (out []Change, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketChanges).Cursor()
 		for k, v := c.Seek(binary.BigEndian.AppendUint64(nil, n+1)); k != nil && len(out) < limit; k, v = c.Next() {
 			raw, err := unwrap(bucketChanges, k, v)
@@ -240,7 +240,7 @@ func (s *Store) Changes(n uint64, limit int) (out []Change, err error) {
 // at most limit, and gives the id to go on from; ok is false at the end.
 // Chunks keep the read transaction short, so that pages are not pinned.
 func (s *Store) EachRecord(from envelope.RecordID, limit int, visit func(*domain.Record) error) (next envelope.RecordID, ok bool, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	err = s.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketView).Cursor()
 		k, v := c.Seek(from[:])
 		for n := 0; k != nil && n < limit; n++ {
@@ -267,7 +267,7 @@ func (s *Store) EachRecord(from envelope.RecordID, limit int, visit func(*domain
 
 // Copy writes a consistent copy of the file.
 func (s *Store) Copy(path string) error {
-	return s.db.View(func(tx *bbolt.Tx) error {
+	return s.view(func(tx *bbolt.Tx) error {
 		if err := tx.CopyFile(path, 0o600); err != nil {
 			return fmt.Errorf("store: copy: %w", err)
 		}

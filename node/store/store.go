@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -20,11 +22,12 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/journal/disk"
 	"github.com/fengqiao/fengqiao/node/domain"
 )
 
-// Buckets. Every value but those of index and counters' sums carries a
-// CRC32C in front.
+// Buckets. Every value carries a CRC32C of its key and itself in front, but
+// for index, keysof and change, which a check compares with the rest.
 var (
 	bucketMeta    = []byte("meta")
 	bucketView    = []byte("view")    // record id → record
@@ -52,7 +55,11 @@ var (
 	metaDigest     = []byte("digest")
 )
 
-const format = 1
+// format 2 put keys under the checksums. A store of an earlier format is set
+// aside and made again from history and journal.
+const format = 2
+
+var errOlder = errors.New("store: an earlier format")
 
 // ErrFull means that the disk has no room.
 var ErrFull = errors.New("store: the disk is full")
@@ -167,48 +174,112 @@ type Store struct {
 	db *bbolt.DB
 }
 
-// Open opens or creates the file.
+// Open opens or creates the file. *DamageError means that it cannot be
+// read; moved away, it is made again from history and journal.
 func Open(path string, o Options) (*Store, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := create(path, o); err != nil {
+			return nil, err
+		}
+	}
+	s, err := openFile(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.view(checkFormat); err == nil {
+		return s, nil
+	}
+	if err = errors.Join(err, s.Close()); !errors.Is(err, errOlder) {
+		return nil, err
+	}
+	if err := os.Rename(path, path+".old"); err != nil {
+		return nil, err
+	}
+	return Open(path, o)
+}
+
+func openFile(path string, o Options) (s *Store, err error) {
 	if o.MmapSize == 0 {
 		o.MmapSize = 256 << 20
 	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType, InitialMmapSize: o.MmapSize})
+	err = guarded(func() error {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType, InitialMmapSize: o.MmapSize})
+		s = &Store{db: db}
+		return err
+	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, ErrInUse
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
-	s := &Store{db: db}
-	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return s, nil
 }
 
-func (s *Store) prepare() error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range allBuckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
+// create makes an empty store under another name first, so that a crash
+// leaves none or a whole one.
+func create(path string, o Options) error {
+	s, err := openFile(path+".new", o)
+	if err != nil && !errors.Is(err, ErrInUse) { // an earlier creation was cut off
+		if err := os.Remove(path + ".new"); err != nil {
+			return err
 		}
-		meta := tx.Bucket(bucketMeta)
-		if v := meta.Get(metaFormat); v == nil {
-			if err := meta.Put(metaFormat, wrap([]byte{format})); err != nil {
-				return err
-			}
-			return meta.Put(metaGeneration, wrap([]byte(newGeneration())))
-		}
-		v, err := unwrap(bucketMeta, metaFormat, meta.Get(metaFormat))
-		if err == nil && (len(v) != 1 || v[0] != format) {
-			err = fmt.Errorf("store: format %v is not of this release", v)
-		}
+		s, err = openFile(path+".new", o)
+	}
+	if err != nil {
 		return err
-	})
+	}
+	if err := errors.Join(s.db.Update(prepare), s.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(path+".new", path), disk.SyncDir(filepath.Dir(path)))
+}
+
+func prepare(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	return errors.Join(meta.Put(metaFormat, wrap(metaFormat, []byte{format})), meta.Put(metaGeneration, wrap(metaGeneration, []byte(newGeneration()))))
+}
+
+func checkFormat(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if tx.Bucket(name) == nil {
+			return &DamageError{Bucket: string(name), Reason: "the bucket is missing"}
+		}
+	}
+	raw := tx.Bucket(bucketMeta).Get(metaFormat)
+	if bytes.Equal(raw, wrap(nil, []byte{1})) {
+		return errOlder
+	}
+	v, err := unwrap(bucketMeta, metaFormat, raw)
+	if err == nil && (len(v) != 1 || v[0] != format) {
+		err = fmt.Errorf("store: format %v is not of this release", v)
+	}
+	return err
+}
+
+// view runs a read transaction.
+func (s *Store) view(f func(*bbolt.Tx) error) error {
+	return guarded(func() error { return s.db.View(f) })
+}
+
+// guarded turns what bbolt does on damaged pages, panics and faults in its
+// map, into a *DamageError.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = &DamageError{Bucket: "pages", Reason: fmt.Sprint(r)}
+		}
+	}()
+	return f()
 }
 
 // Close closes the file.
@@ -216,33 +287,49 @@ func (s *Store) Close() error { return s.db.Close() }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func wrap(v []byte) []byte {
-	out := binary.BigEndian.AppendUint32(make([]byte, 0, len(v)+4), crc32.Checksum(v, castagnoli))
+// sum covers the key too: a value under a changed key is damage.
+func sum(key, v []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, v)
+}
+
+func wrap(key, v []byte) []byte {
+	out := binary.BigEndian.AppendUint32(make([]byte, 0, len(v)+4), sum(key, v))
 	return append(out, v...)
 }
 
 func unwrap(bucket, key, v []byte) ([]byte, error) {
-	if len(v) < 4 || binary.BigEndian.Uint32(v) != crc32.Checksum(v[4:], castagnoli) {
+	if len(v) < 4 || binary.BigEndian.Uint32(v) != sum(key, v[4:]) {
 		return nil, &DamageError{Bucket: string(bucket), Key: bytes.Clone(key), Reason: "checksum"}
 	}
 	return v[4:], nil
 }
 
-// Commit carries a batch in, in one transaction.
+// Commit carries a batch in, in one transaction. After ErrFull the store is
+// what it was and the same batch may come again; any other failure leaves
+// it unknown what is on disk.
 func (s *Store) Commit(b Batch) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
-		if err := putRows(tx, b); err != nil {
-			return err
-		}
-		if b.Rederive {
-			return nil
-		}
-		if err := putRest(tx, b); err != nil {
-			return err
-		}
-		return putMeta(tx, b)
+	err := guarded(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			if err := putRows(tx, b); err != nil {
+				return err
+			}
+			if b.Rederive {
+				return nil
+			}
+			if err := putRest(tx, b); err != nil {
+				return err
+			}
+			return putMeta(tx, b)
+		})
 	})
-	if errors.Is(err, syscall.ENOSPC) {
+	return full(err)
+}
+
+// full names a write that found no room. A sync that fails for want of
+// room is no such thing: what it left on disk is unknown.
+func full(err error) error {
+	var write *fs.PathError
+	if errors.As(err, &write) && errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
@@ -258,7 +345,7 @@ func putMeta(tx *bbolt.Tx, b Batch) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(meta.Put(metaPosition, wrap(position)), meta.Put(metaApplied, wrap(applied)))
+	return errors.Join(meta.Put(metaPosition, wrap(metaPosition, position)), meta.Put(metaApplied, wrap(metaApplied, applied)))
 }
 
 // putRows writes records in the order of their ids, so that pages are
@@ -317,7 +404,7 @@ func (d *delta) row(tx *bbolt.Tx, r Row, rederive bool) error {
 	if err != nil {
 		return err
 	}
-	return derived.Put(id, wrap(raw))
+	return derived.Put(id, wrap(id, raw))
 }
 
 func (d *delta) view(tx *bbolt.Tx, r *domain.Record) error {
@@ -336,7 +423,7 @@ func (d *delta) view(tx *bbolt.Tx, r *domain.Record) error {
 		d.digest.remove(old)
 	}
 	d.digest.add(raw)
-	return view.Put(r.ID[:], wrap(raw))
+	return view.Put(r.ID[:], wrap(r.ID[:], raw))
 }
 
 func (d *delta) diff(old, new Derived, id envelope.RecordID) {
@@ -407,7 +494,7 @@ func (d *delta) flushMeta(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(meta.Put(metaDigest, wrap(old.bytes())), meta.Put(metaRecords, wrap(intBytes(n+d.records))))
+	return errors.Join(meta.Put(metaDigest, wrap(metaDigest, old.bytes())), meta.Put(metaRecords, wrap(metaRecords, intBytes(n+d.records))))
 }
 
 func readInt(b *bbolt.Bucket, key []byte) (int64, error) {
@@ -443,7 +530,7 @@ func addCount(tx *bbolt.Tx, key []byte, n int64) error {
 	if n == 0 {
 		return counts.Delete(key)
 	}
-	return counts.Put(key, wrap(intBytes(n)))
+	return counts.Put(key, wrap(key, intBytes(n)))
 }
 
 // putChanges moves each record to the end of the order of changes.
@@ -461,7 +548,54 @@ func putChanges(tx *bbolt.Tx, ids []envelope.RecordID) error {
 			return err
 		}
 		key := binary.BigEndian.AppendUint64(nil, n)
-		if err := errors.Join(changes.Put(key, wrap(id[:])), last.Put(id[:], key)); err != nil {
+		if err := errors.Join(changes.Put(key, wrap(key, id[:])), last.Put(id[:], key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countedBuckets hold what a check cannot make again from the records; how
+// many rows each has stands in meta.
+var countedBuckets = [][]byte{bucketVerdict, bucketRequest, bucketSeries}
+
+func metaRows(bucket []byte) []byte { return append([]byte("rows "), bucket...) }
+
+// tally puts rows and counts those that are new.
+type tally struct {
+	tx  *bbolt.Tx
+	new map[string]int64
+}
+
+func (t *tally) put(bucket, key, v []byte) error {
+	b := t.tx.Bucket(bucket)
+	if b.Get(key) == nil {
+		t.new[string(bucket)]++
+	}
+	return b.Put(key, wrap(key, v))
+}
+
+func (t *tally) marshal(bucket, key []byte, v any) error {
+	raw, err := envelope.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return t.put(bucket, key, raw)
+}
+
+func (t *tally) flush() error {
+	meta := t.tx.Bucket(bucketMeta)
+	for _, bucket := range countedBuckets {
+		n := t.new[string(bucket)]
+		if n == 0 {
+			continue
+		}
+		key := metaRows(bucket)
+		old, err := readInt(meta, key)
+		if err != nil {
+			return err
+		}
+		if err := meta.Put(key, wrap(key, intBytes(old+n))); err != nil {
 			return err
 		}
 	}
@@ -469,42 +603,30 @@ func putChanges(tx *bbolt.Tx, ids []envelope.RecordID) error {
 }
 
 func putRest(tx *bbolt.Tx, b Batch) error {
-	verdicts := tx.Bucket(bucketVerdict)
-	verdicts.FillPercent = 0.9
+	t := &tally{tx: tx, new: map[string]int64{}}
+	tx.Bucket(bucketVerdict).FillPercent = 0.9 // keys only grow
 	for _, v := range b.Verdicts {
-		raw, err := envelope.Marshal(verdictValue{Index: v.Index, Verdict: v.Verdict, Record: v.Record})
-		if err != nil {
-			return err
-		}
-		if err := verdicts.Put(opKey(v.ID), wrap(raw)); err != nil {
+		if err := t.marshal(bucketVerdict, opKey(v.ID), verdictValue{Index: v.Index, Verdict: v.Verdict, Record: v.Record}); err != nil {
 			return err
 		}
 	}
 	for _, k := range b.Keys {
-		raw, err := envelope.Marshal(k)
-		if err != nil {
-			return err
-		}
 		of := append(bytes.Clone(k.Record[:]), k.Key[:]...)
-		if err := errors.Join(tx.Bucket(bucketKeys).Put(k.Key[:], wrap(raw)), tx.Bucket(bucketKeysOf).Put(of, nil)); err != nil {
+		if err := errors.Join(t.marshal(bucketKeys, k.Key[:], k), tx.Bucket(bucketKeysOf).Put(of, nil)); err != nil {
 			return err
 		}
 	}
 	for _, r := range b.Requests {
-		raw, err := envelope.Marshal(r)
-		if err != nil {
-			return err
-		}
-		if err := tx.Bucket(bucketRequest).Put([]byte(r.Key), wrap(raw)); err != nil {
+		if err := t.marshal(bucketRequest, []byte(r.Key), r); err != nil {
 			return err
 		}
 	}
 	for name, n := range b.Series {
-		if err := tx.Bucket(bucketSeries).Put([]byte(name), wrap(intBytes(n))); err != nil {
+		if err := t.put(bucketSeries, []byte(name), intBytes(n)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.flush()
 }
 
 type verdictValue struct {

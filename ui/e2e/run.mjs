@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { wallTests } from './wall.mjs'
 
 const bin = fileURLToPath(new URL('../../bin/fengqiao', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'fengqiao-e2e-'))
@@ -108,25 +109,6 @@ await test('the duty officer takes a call by keyboard alone', async () => {
   assert(/枫事〔\d{4}〕\d{5}号/.test(number), `number ${number}`)
 })
 
-await test('it shows on the wall without a name or text', async () => {
-  const wall = await desk.newPage()
-  await wall.setViewportSize({ width: 1920, height: 1080 })
-  await wall.goto(url + '/wall')
-  await until('the event is on the wall', async () => (await wall.locator('.item').allInnerTexts()).some((t) => t.includes('枫源村')))
-  const text = await wall.evaluate(() => document.body.innerText)
-  assert(!text.includes('古樟'), 'free text stands on the wall')
-  for (const [w, h] of [[1920, 1080], [3840, 2160], [1366, 768], [3840, 1080]]) {
-    await wall.setViewportSize({ width: w, height: h })
-    await wall.waitForTimeout(100)
-    const over = await wall.evaluate(() => [document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight])
-    assert(over[0] <= 0 && over[1] <= 0, `${w}x${h} overflows by ${over}`)
-  }
-  await wall.setViewportSize({ width: 1920, height: 1080 })
-  const body = await wall.evaluate(() => parseFloat(getComputedStyle(document.querySelector('.item')).fontSize))
-  assert(body >= 26, `text of ${body} px`)
-  await wall.close()
-})
-
 await test('village → township → station → verified and closed', async () => {
   const village = await signIn(await context({ viewport: { width: 390, height: 844 } }), 'village', '/m')
   await village.getByText('登记新事项').first().click()
@@ -222,18 +204,14 @@ await test('nothing typed is lost when the session ends or the page dies', async
   await until('the draft is offered', async () => (await duty.locator('.note').allInnerTexts()).some((t) => t.includes('断电草稿')))
 })
 
-await test('the wall outlives a restart untouched', async () => {
-  const wall = await desk.newPage()
-  await wall.goto(url + '/wall')
-  await wall.waitForSelector('.figures')
-  box.child.kill('SIGKILL')
-  await ended(box)
-  box = await start(demo, port)
-  await until('the server is back', async () => (await fetch(url + '/readyz').catch(() => null))?.ok, 30_000)
-  await wall.waitForTimeout(1500)
-  await until('fresh figures', async () => !(await wall.evaluate(() => document.querySelector('.cut'))), 30_000)
-  await wall.close()
-})
+await wallTests({ url, password, context, test, assert, until, box: {
+  freeze: (on) => box.child.kill(on ? 'SIGSTOP' : 'SIGCONT'),
+  kill: async () => { box.child.kill('SIGKILL'); await ended(box) },
+  start: async () => {
+    box = await start(demo, port)
+    await until('the server is back', async () => (await fetch(url + '/readyz').catch(() => null))?.ok, 30_000)
+  },
+} })
 
 await test('old matters are imported and taken back; UTF-16 is refused by name', async () => {
   await duty.goto(url + '/app/import')

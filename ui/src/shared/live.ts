@@ -60,22 +60,28 @@ export function follow(path: string, onEvent: (e: LiveEvent, kind: 'change' | 'a
 }
 
 let audio: AudioContext | null = null
-/** ring plays the pattern of an alarm; false when the browser blocks sound. */
-export async function ring(level: number): Promise<boolean> {
+/** audioRuns reports whether this page may be heard; browsers want a click
+ *  first unless they were started as a kiosk. */
+export async function audioRuns(): Promise<boolean> {
   try {
     audio ??= new AudioContext()
     if (audio.state !== 'running') await Promise.race([audio.resume(), new Promise((r) => setTimeout(r, 300))])
-    if (audio.state !== 'running') return false
-    const tones = level === 1 ? [880, 660, 880] : [660]
-    tones.forEach((f, i) => {
-      const o = audio!.createOscillator()
-      const g = audio!.createGain()
-      o.frequency.value = f
-      g.gain.value = 0.2
-      o.connect(g).connect(audio!.destination)
-      o.start(audio!.currentTime + i * 0.35)
-      o.stop(audio!.currentTime + i * 0.35 + 0.28)
-    })
-    return true
+    return audio.state === 'running'
   } catch { return false }
+}
+
+/** ring plays the pattern of an alarm; false when the browser blocks sound. */
+export async function ring(level: number): Promise<boolean> {
+  if (!(await audioRuns()) || !audio) return false
+  const tones = level === 1 ? [880, 660, 880] : [660]
+  for (const [i, f] of tones.entries()) {
+    const o = audio.createOscillator()
+    const g = audio.createGain()
+    o.frequency.value = f
+    g.gain.value = 0.2
+    o.connect(g).connect(audio.destination)
+    o.start(audio.currentTime + i * 0.35)
+    o.stop(audio.currentTime + i * 0.35 + 0.28)
+  }
+  return true
 }

@@ -1,9 +1,9 @@
 import { createApp } from 'vue'
+import { fitScreen } from './frame'
+import { speak } from './i18n'
 import Wall from './Wall.vue'
+import './wall.css'
 
-// One unit sets every size: a 1080th of the height, so that the picture is
-// the same on every wall of the same shape.
-const unit = () => document.documentElement.style.setProperty('--u', `${window.innerHeight / 1080}px`)
-unit()
-window.addEventListener('resize', unit)
+fitScreen()
+speak()
 createApp(Wall).mount('#app')
