@@ -45,6 +45,10 @@ func (b *Box) raise(ctx context.Context, a alarm) error {
 	return err
 }
 
+// Supervise looks at the thresholds now, as the box does of itself every
+// few seconds.
+func (b *Box) Supervise(ctx context.Context) error { return b.supervise(ctx) }
+
 // supervise issues the cards and alarms that have become due. None is
 // issued while the clock is unsure.
 func (b *Box) supervise(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"slices"
 
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -11,9 +12,12 @@ import (
 
 // measured gives values that the box itself knows better than the person:
 // what a leaving shift really hands on.
-func (b *Box) measured(c Caller, def *domain.Definition, step *domain.Step) (map[string]any, error) {
+func (b *Box) measured(ctx context.Context, c Caller, def *domain.Definition, step *domain.Step) (map[string]any, error) {
 	if def.ID != kindShift || step.ID != "hand_over" {
 		return nil, nil
+	}
+	if err := b.settled(ctx); err != nil {
+		return nil, err
 	}
 	alarms, err := b.Alarms(c)
 	if err != nil {

@@ -109,7 +109,7 @@ func (b *Box) stepWith(ctx context.Context, c Caller, id envelope.RecordID, step
 	if err != nil {
 		return nil, err
 	}
-	if d.open, err = b.measured(c, d.def, d.step); err != nil {
+	if d.open, err = b.measured(ctx, c, d.def, d.step); err != nil {
 		return nil, err
 	}
 	if d.open == nil {
