@@ -56,9 +56,13 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, index.Close(), box.Close())
 	}
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{Box: box, handler: server.Handler(), index: index, stop: stop}
-	n.work.Go(func() { index.Follow(ctx, source{box}) })
+	n.work.Go(func() { index.Follow(ctx, source{box}, log) })
 	return n, nil
 }
 
@@ -105,54 +109,3 @@ func (n *Node) Close() error {
 	n.work.Wait()
 	return errors.Join(n.index.Close(), n.Box.Close())
 }
-
-// source gives the index the box's changes in its own words.
-type source struct{ box *service.Box }
-
-func (s source) Generation() (string, error) { return s.box.Generation() }
-func (s source) Head() (uint64, error)       { return s.box.Head() }
-
-func (s source) Changes(ctx context.Context, after uint64, limit int) ([]search.Document, uint64, error) {
-	s.box.Quiet(ctx) // people first
-	texts, last, err := s.box.SearchChanges(ctx, after, limit)
-	docs := make([]search.Document, len(texts))
-	for i, t := range texts {
-		docs[i] = search.Document{ID: t.ID, Text: t.Text, Numbers: folded(t.Numbers), Kind: t.Kind, Type: t.Type, Village: t.Village,
-			State: t.State, Year: t.Year, At: t.At, Gone: t.Text == ""}
-	}
-	return docs, last, err
-}
-
-func folded(numbers []string) []string {
-	out := make([]string, len(numbers))
-	for i, n := range numbers {
-		out[i] = search.FoldNumber(n)
-	}
-	return out
-}
-
-// finder gives the service the index in the service's words.
-type finder struct{ index *search.Index }
-
-func (f finder) Candidates(ctx context.Context, q service.FinderQuery) ([]string, bool, error) {
-	return f.index.Candidates(ctx, search.Query{Text: q.Text, Kind: q.Kind, Type: q.Type, Village: q.Village, State: q.State, Year: q.Year,
-		From: q.From, To: q.To, ByTime: q.ByTime})
-}
-
-func (f finder) Words(text string) []string {
-	words := search.Words(text)
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = w.Text
-	}
-	return out
-}
-
-func (f finder) Mark(text, query string) [][2]int { return search.Mark(text, search.Words(query)) }
-
-func (f finder) IndexedTo() (uint64, uint64, bool) {
-	s := f.index.Status()
-	return s.IndexedTo, s.Documents, s.Rebuilding
-}
-
-func (f finder) Rebuild() error { return f.index.Reset() }

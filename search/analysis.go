@@ -1,6 +1,8 @@
 package search
 
 import (
+	_ "embed"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -8,14 +10,39 @@ import (
 	"github.com/blevesearch/bleve/v2/analysis"
 )
 
+//go:embed traditional.txt
+var traditionalTable string
+
+// simplified gives the simplified form of traditional characters.
+var simplified = readPairs(traditionalTable)
+
+func readPairs(table string) map[rune]rune {
+	out := map[rune]rune{}
+	for line := range strings.Lines(table) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		for pair := range slices.Chunk([]rune(strings.TrimSpace(line)), 2) {
+			out[pair[0]] = pair[1]
+		}
+	}
+	return out
+}
+
 // Fold gives the form in which runes are compared: full width to half,
-// capitals to small.
+// capitals to small, traditional to simplified. One rune stays one rune, so
+// that places in the folded text are places in the text.
 func Fold(r rune) rune {
 	switch {
+	case r < utf8.RuneSelf:
+		return unicode.ToLower(r)
 	case r >= '！' && r <= '～':
-		r = r - '！' + '!'
+		return unicode.ToLower(r - '！' + '!')
 	case r == '　':
 		return ' '
+	}
+	if s, ok := simplified[r]; ok {
+		return s
 	}
 	return unicode.ToLower(r)
 }
@@ -27,6 +54,16 @@ func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
 
 func isWord(r rune) bool { return !isHan(r) && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
+// FoldNumber is the form of case numbers: any bracket style, any width.
+func FoldNumber(s string) string {
+	return strings.Map(func(r rune) rune {
+		if f := Fold(r); isHan(f) || isWord(f) {
+			return f
+		}
+		return -1
+	}, s)
+}
+
 // Tokenizer makes single characters and pairs of every run of Chinese, and
 // one term of every run of letters and digits. Queries of one character
 // use the single ones, longer ones the pairs.
@@ -34,144 +71,105 @@ type Tokenizer struct{}
 
 // Tokenize implements analysis.Tokenizer.
 func (Tokenizer) Tokenize(input []byte) analysis.TokenStream {
-	var out analysis.TokenStream
-	position := 0
-	emit := func(start, end int, text string) {
-		position++
-		out = append(out, &analysis.Token{Start: start, End: end, Term: []byte(text), Position: position, Type: analysis.Ideographic})
-	}
-	var last rune
+	out := make(analysis.TokenStream, 0, len(input)/2)
+	scan(string(input), func(term string, start, end int) {
+		out = append(out, &analysis.Token{Start: start, End: end, Term: []byte(term), Position: len(out) + 1, Type: analysis.Ideographic})
+	})
+	return out
+}
+
+// scan gives the terms of a text with their bytes in it.
+func scan(text string, emit func(term string, start, end int)) {
+	var last rune // Chinese character just before, 0 when there is none
 	lastAt := 0
-	for at := 0; at < len(input); {
-		r, n := utf8.DecodeRune(input[at:])
+	for at := 0; at < len(text); {
+		r, n := utf8.DecodeRuneInString(text[at:])
 		f := Fold(r)
 		switch {
 		case isHan(f):
-			emit(at, at+n, string(f))
+			emit(string(f), at, at+n)
 			if last != 0 {
-				emit(lastAt, at+n, string([]rune{last, f}))
+				emit(string([]rune{last, f}), lastAt, at+n)
 			}
 			last, lastAt = f, at
 		case isWord(f):
-			end, text := wordEnd(input, at)
-			emit(at, end, text)
-			n, last = end-at, 0
+			n = wordLength(text[at:])
+			emit(FoldString(text[at:at+n]), at, at+n)
+			last = 0
 		default:
 			last = 0
 		}
 		at += n
 	}
-	return out
 }
 
-func wordEnd(input []byte, at int) (int, string) {
-	var text strings.Builder
-	for at < len(input) {
-		r, n := utf8.DecodeRune(input[at:])
-		f := Fold(r)
-		if !isWord(f) {
-			break
-		}
-		text.WriteRune(f)
-		at += n
+// wordLength is how many bytes of letters and digits the text begins with.
+func wordLength(text string) int {
+	n := strings.IndexFunc(text, func(r rune) bool { return !isWord(Fold(r)) })
+	if n < 0 {
+		return len(text)
 	}
-	return at, text.String()
+	return n
 }
 
-// Word is one word of a query.
-type Word struct {
-	Text   string   // folded
-	Number string   // as numbers are indexed: without brackets
-	Terms  []string // all of which a match has
+// word is one word of a query.
+type word struct {
+	text  string   // folded
+	terms []string // all of which a match has
 }
 
-const maxWords = 8
+// Words splits a query at everything that is neither a character nor a
+// letter nor a digit, so that brackets and commas never matter.
+func Words(text string) []string {
+	return strings.FieldsFunc(FoldString(text), func(r rune) bool { return !isHan(r) && !isWord(r) })
+}
 
-// Words splits a query at spaces; every word must match.
-func Words(text string) []Word {
-	var out []Word
-	for _, w := range strings.Fields(FoldString(text)) {
-		if len(out) == maxWords {
-			break
-		}
-		word := Word{Text: w, Number: FoldNumber(w)}
-		runs := Tokenizer{}.Tokenize([]byte(w))
-		pairs := 0
-		for _, t := range runs {
-			if utf8.RuneCount(t.Term) > 1 {
-				pairs++
-			}
-		}
-		for _, t := range runs {
-			single := utf8.RuneCount(t.Term) == 1 && isHan([]rune(string(t.Term))[0])
-			if single && pairs > 0 && utf8.RuneCountInString(w) > 1 && !lonely(w, string(t.Term)) {
-				continue
-			}
-			word.Terms = append(word.Terms, string(t.Term))
-		}
-		out = append(out, word)
+func wordsOf(text string) []word {
+	var out []word
+	for _, w := range Words(text) {
+		out = append(out, word{text: w, terms: termsOf(w)})
 	}
 	return out
 }
 
-// lonely: the character has no Chinese neighbour in the word.
-func lonely(word, char string) bool {
-	runes := []rune(word)
-	for i, r := range runes {
-		if string(r) != char {
-			continue
+// termsOf are the terms that a text with the word in it must have: pairs,
+// runs of letters and digits, and characters that have no pair.
+func termsOf(w string) []string {
+	var terms []string
+	paired := map[int]bool{} // places of characters that a pair holds
+	scan(w, func(term string, start, end int) {
+		if first, n := utf8.DecodeRuneInString(term); isHan(first) && n < len(term) {
+			_, last := utf8.DecodeLastRuneInString(w[:end])
+			paired[start], paired[end-last] = true, true
 		}
-		if i > 0 && isHan(runes[i-1]) || i+1 < len(runes) && isHan(runes[i+1]) {
-			return false
+	})
+	scan(w, func(term string, start, end int) {
+		single := utf8.RuneCountInString(w[start:end]) == 1
+		if !(single && paired[start]) && !slices.Contains(terms, term) {
+			terms = append(terms, term)
 		}
-	}
-	return true
+	})
+	return terms
 }
 
-// FoldNumber is the form of case numbers: any bracket style, any width.
-func FoldNumber(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch f := Fold(r); f {
-		case '〔', '〕', '[', ']', '(', ')', '【', '】', ' ', '-':
-			return -1
-		default:
-			return f
-		}
-	}, s)
-}
-
-// Matches reports whether every word stands in the text, and where: spans
-// of runes, whole matches, in order.
-func Matches(text string, words []Word) ([][2]int, bool) {
+// Mark finds the words of a query in a text: spans of runes, in order of
+// the words.
+func Mark(text, query string) [][2]int {
 	folded := []rune(FoldString(text))
-	var spans [][2]int
-	for _, w := range words {
-		found := occurrences(folded, []rune(w.Text))
-		if len(found) == 0 {
-			return nil, false
-		}
-		spans = append(spans, found...)
+	spans := [][2]int{}
+	for _, w := range Words(query) {
+		spans = append(spans, occurrences(folded, []rune(w))...)
 	}
-	return spans, true
+	return spans
 }
 
 func occurrences(text, word []rune) [][2]int {
 	var out [][2]int
 	for i := 0; i+len(word) <= len(text) && len(word) > 0; i++ {
-		if string(text[i:i+len(word)]) == string(word) {
+		if slices.Equal(text[i:i+len(word)], word) {
 			out = append(out, [2]int{i, i + len(word)})
 			i += len(word) - 1
 		}
 	}
 	return out
-}
-
-// Mark finds any of the words, for highlighting.
-func Mark(text string, words []Word) [][2]int {
-	folded := []rune(FoldString(text))
-	spans := [][2]int{}
-	for _, w := range words {
-		spans = append(spans, occurrences(folded, []rune(w.Text))...)
-	}
-	return spans
 }

@@ -1,87 +1,128 @@
 // Package search is the full-text index of a box on bleve: derived from the
-// store, rebuilt whenever it is missing, damaged or of another format. It
-// gives candidates; who may see them, and whether the visible text really
-// matches, is decided by the caller on the records themselves.
+// store, rebuilt by itself whenever it is missing, damaged or of another
+// format. It knows nothing of rights but filters of terms, which its asker
+// gives it with every query. DESIGN.md says why it is as it is.
 package search
 
 import (
-	"context"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis"
 	_ "github.com/blevesearch/bleve/v2/analysis/analyzer/custom"  // registers "custom"
 	_ "github.com/blevesearch/bleve/v2/analysis/analyzer/keyword" // registers "keyword"
+	"github.com/blevesearch/bleve/v2/index/scorch"
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/registry"
-	"github.com/blevesearch/bleve/v2/search/query"
 )
 
 // format changes whenever analysis or mapping do: an older index is rebuilt.
-const format = "fengqiao-search-1"
+const format = "fengqiao-search-2"
+
+const analyzerName = "fengqiao"
+
+// Class is a class of sensitivity. Texts of different classes are indexed
+// apart, since an asker may read one and not the other.
+type Class int
 
 const (
-	liveBatch     = 250
-	rebuildBatch  = 1000
-	pollEvery     = 500 * time.Millisecond
-	maxCandidates = 1000
-	analyzerName  = "fengqiao"
+	Summary  Class = iota // codes and numbers
+	Text                  // case text
+	Identity              // who a person is
+	classes
 )
+
+var classFields = [classes]string{"summary", "text", "identity"}
 
 // Document is what the index knows of a record.
 type Document struct {
 	ID      string
-	Text    string
-	Numbers []string
+	Texts   [classes]string
+	Hashes  []string // keyed hashes of ID cards and phones; of class Identity
+	Numbers []string // of the matter, in the form of FoldNumber
+	Scope   []string // terms that the filters of askers test
 	Kind    string
 	Type    string
 	Village string
 	State   string
 	Year    string
-	At      int64
-	Gone    bool
+	At      int64 // ms
+	Gone    bool  // is not to be found
+	Erased  bool  // is gone, and its terms must leave the disk as well
 }
 
-// Source gives documents in the order of changes.
-type Source interface {
-	Generation() (string, error)
-	Head() (uint64, error)
-	// Changes lists documents changed after n and the number of the last.
-	Changes(ctx context.Context, after uint64, limit int) ([]Document, uint64, error)
-}
-
-// Query is what to look for. Empty filters match everything.
-type Query struct {
-	Text                             string
-	Kind, Type, Village, State, Year string
-	From, To                         int64
-	ByTime                           bool
+// size is about what indexing the document costs in memory.
+func (d *Document) size() int {
+	n := 256
+	for _, t := range d.Texts {
+		n += len(t)
+	}
+	return n
 }
 
 // Status says how current the index is.
 type Status struct {
 	Documents  uint64
-	IndexedTo  uint64
+	IndexedTo  uint64 // change of the source
 	Rebuilding bool
+	Percent    int // of the rebuild
 	LastError  string
 }
 
 // Index is an open index.
 type Index struct {
-	dir    string
-	mu     sync.RWMutex
-	index  bleve.Index
-	status Status
+	dir     string
+	mu      sync.RWMutex // held for reading while the bleve index is used
+	index   bleve.Index
+	place   place
+	total   int64
+	err     string
+	moved   chan struct{} // closed whenever place changes
+	awaited chan struct{} // somebody waits for a change
+	damaged atomic.Bool   // must begin again
+	suspect atomic.Bool   // failed once; the segments must be checked
+	rebuild atomic.Bool
 }
 
+// place is how far the index has followed its source. It is written in the
+// same batch as the documents, so that both survive or neither.
+type place struct {
+	Generation string
+	N          uint64 // change
+	Done       int64  // changes read since the index began
+	Whole      bool   // has been at the end of the source once
+	Purge      bool   // terms of erased records are still on disk
+}
+
+const (
+	formatKey = "format"
+	placeKey  = "place"
+)
+
+// asyncErrors is the name under which scorch finds the callback of an
+// index; bleve keeps names, not functions, in an index.
+const asyncErrors = "fengqiao"
+
+var openIndexes sync.Map // directory of scorch → *Index
+
 func init() {
-	if err := registry.RegisterTokenizer(analyzerName, func(map[string]interface{}, *registry.Cache) (analysis.Tokenizer, error) {
+	scorch.RegistryAsyncErrorCallbacks[asyncErrors] = func(err error, path string) {
+		if x, ok := openIndexes.Load(path); ok {
+			x.(*Index).suspect.Store(true)
+			if strings.Contains(err.Error(), string(scorch.ErrAsyncPanic)) {
+				x.(*Index).damaged.Store(true) // its goroutine is gone
+			}
+		}
+	}
+	if err := registry.RegisterTokenizer(analyzerName, func(map[string]any, *registry.Cache) (analysis.Tokenizer, error) {
 		return Tokenizer{}, nil
 	}); err != nil {
 		panic(err)
@@ -90,20 +131,22 @@ func init() {
 
 func newMapping() (mapping.IndexMapping, error) {
 	m := bleve.NewIndexMapping()
-	if err := m.AddCustomTokenizer("bigrams", map[string]interface{}{"type": analyzerName}); err != nil {
+	if err := m.AddCustomTokenizer("pairs", map[string]any{"type": analyzerName}); err != nil {
 		return nil, err
 	}
-	if err := m.AddCustomAnalyzer(analyzerName, map[string]interface{}{"type": "custom", "tokenizer": "bigrams"}); err != nil {
+	if err := m.AddCustomAnalyzer(analyzerName, map[string]any{"type": "custom", "tokenizer": "pairs"}); err != nil {
 		return nil, err
 	}
 	doc := bleve.NewDocumentStaticMapping()
-	text := bleve.NewTextFieldMapping()
-	text.Analyzer, text.Store, text.IncludeTermVectors, text.IncludeInAll, text.DocValues = analyzerName, false, false, false, false
-	doc.AddFieldMappingsAt("text", text)
-	for _, name := range []string{"kind", "type", "village", "state", "year", "number"} {
-		k := bleve.NewKeywordFieldMapping()
-		k.Store, k.IncludeTermVectors, k.IncludeInAll, k.DocValues = false, false, false, false
-		doc.AddFieldMappingsAt(name, k)
+	for _, name := range classFields {
+		f := bleve.NewTextFieldMapping()
+		f.Analyzer, f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues = analyzerName, false, false, false, false
+		doc.AddFieldMappingsAt(name, f)
+	}
+	for _, name := range []string{"kind", "type", "village", "state", "year", "number", "hash", "scope", "facet"} {
+		f := bleve.NewKeywordFieldMapping()
+		f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues, f.SkipFreqNorm = false, false, false, name == "facet", name != "number"
+		doc.AddFieldMappingsAt(name, f)
 	}
 	at := bleve.NewNumericFieldMapping()
 	at.Store, at.IncludeInAll, at.DocValues = false, false, true
@@ -115,261 +158,97 @@ func newMapping() (mapping.IndexMapping, error) {
 
 // Open opens the index, or begins a new one when it is missing or damaged.
 func Open(dir string) (*Index, error) {
-	x := &Index{dir: dir}
+	x := &Index{dir: dir, moved: make(chan struct{}), awaited: make(chan struct{}, 1)}
 	index, err := openGuarded(dir)
 	if err != nil {
-		if err := os.RemoveAll(dir); err != nil {
-			return nil, err
-		}
-		if index, err = create(dir); err != nil {
-			return nil, err
-		}
+		return x, x.begin()
 	}
-	x.index = index
-	return x, nil
+	return x, x.use(index)
 }
 
-// openGuarded turns bleve's panics on damaged files into errors.
 func openGuarded(dir string) (index bleve.Index, err error) {
+	err = guarded(func() (err error) {
+		if index, err = bleve.Open(dir); err != nil {
+			return err
+		}
+		f, err := index.GetInternal([]byte(formatKey))
+		if err != nil || string(f) != format {
+			return errors.Join(errors.New("search: index of another format"), err, index.Close())
+		}
+		return nil
+	})
+	return index, err
+}
+
+// errDamaged: the index must be rebuilt.
+var errDamaged = errors.New("search: damaged index")
+
+// guarded turns panics, and reads beyond the end of a file that was cut,
+// into errors: bleve and bbolt answer damaged files with them.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("search: damaged index: %v", r)
+			err = fmt.Errorf("%w: %v", errDamaged, r)
 		}
 	}()
-	index, err = bleve.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if f, err := index.GetInternal([]byte("format")); err != nil || string(f) != format {
-		return nil, errors.Join(errors.New("search: index of another format"), err, index.Close())
-	}
-	return index, nil
+	return f()
 }
 
-func create(dir string) (bleve.Index, error) {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return nil, err
+// begin throws away what there is and makes an empty index. The caller
+// holds the lock or is alone.
+func (x *Index) begin() error {
+	if err := errors.Join(os.RemoveAll(x.dir), os.MkdirAll(filepath.Dir(x.dir), 0o700)); err != nil {
+		return err
 	}
 	m, err := newMapping()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	index, err := bleve.New(dir, m)
+	index, err := bleve.NewUsing(x.dir, m, scorch.Name, scorch.Name, map[string]any{"asyncErrorCallbackName": asyncErrors, "numSnapshotsToKeep": 1})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return index, index.SetInternal([]byte("format"), []byte(format))
+	if err := index.SetInternal([]byte(formatKey), []byte(format)); err != nil {
+		return errors.Join(err, index.Close())
+	}
+	return x.use(index)
 }
+
+func (x *Index) use(index bleve.Index) error {
+	x.index, x.place, x.err = index, place{}, ""
+	x.damaged.Store(false)
+	openIndexes.Store(x.store(), x)
+	raw, err := index.GetInternal([]byte(placeKey))
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &x.place)
+	}
+	return err
+}
+
+// store is the directory of the segments.
+func (x *Index) store() string { return filepath.Join(x.dir, "store") }
 
 // Close closes the index.
 func (x *Index) Close() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	openIndexes.Delete(x.store())
 	return x.index.Close()
 }
 
-// Status says how current the index is.
+// Status says how current the index is. A document counter that cannot be
+// read is 0.
 func (x *Index) Status() Status {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s := x.status
+	s := Status{IndexedTo: x.place.N, Rebuilding: !x.place.Whole, LastError: x.err, Percent: 100}
+	if s.Rebuilding {
+		s.Percent = int(min(x.place.Done*100/max(x.total, 1), 99))
+	}
 	s.Documents, _ = x.index.DocCount()
 	return s
 }
 
-// Follow indexes changes until ctx ends, looking twice a second: many small
-// batches would cost more in merging than the records themselves. A source
-// of another generation is indexed from the start.
-func (x *Index) Follow(ctx context.Context, src Source) {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		if err := x.catchUp(ctx, src); err != nil && ctx.Err() == nil {
-			x.note(err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (x *Index) note(err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.status.LastError = ""
-	if err != nil {
-		x.status.LastError = err.Error()
-	}
-}
-
-func (x *Index) catchUp(ctx context.Context, src Source) error {
-	generation, err := src.Generation()
-	if err != nil {
-		return err
-	}
-	at, err := x.checkpoint(generation)
-	if err != nil {
-		return err
-	}
-	head, err := src.Head()
-	if err != nil {
-		return err
-	}
-	for at < head {
-		size := liveBatch
-		if head-at > 10*liveBatch {
-			size = rebuildBatch
-		}
-		docs, last, err := src.Changes(ctx, at, size)
-		if err != nil {
-			return err
-		}
-		if len(docs) == 0 {
-			return nil
-		}
-		if err := x.write(docs, generation, last); err != nil {
-			return err
-		}
-		at = last
-		x.mu.Lock()
-		x.status.IndexedTo, x.status.Rebuilding, x.status.LastError = at, head-at > rebuildBatch, ""
-		x.mu.Unlock()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	x.mu.Lock()
-	x.status.IndexedTo, x.status.Rebuilding = at, false
-	x.mu.Unlock()
-	return nil
-}
-
-// checkpoint gives where the index stands in the source; a source of
-// another generation begins a new index.
-func (x *Index) checkpoint(generation string) (uint64, error) {
-	x.mu.RLock()
-	known, err1 := x.index.GetInternal([]byte("generation"))
-	at, err2 := x.index.GetInternal([]byte("seq"))
-	x.mu.RUnlock()
-	if err := errors.Join(err1, err2); err != nil {
-		return 0, err
-	}
-	if string(known) == generation && len(at) == 8 {
-		return binary.BigEndian.Uint64(at), nil
-	}
-	if known == nil {
-		return 0, nil
-	}
-	return 0, x.Reset()
-}
-
-// Reset throws the index away; Follow fills it again.
-func (x *Index) Reset() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if err := errors.Join(x.index.Close(), os.RemoveAll(x.dir)); err != nil {
-		return err
-	}
-	index, err := create(x.dir)
-	if err == nil {
-		x.index, x.status = index, Status{Rebuilding: true}
-	}
-	return err
-}
-
-// write indexes documents and the place that they reach in one batch.
-func (x *Index) write(docs []Document, generation string, last uint64) error {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	b := x.index.NewBatch()
-	for _, d := range docs {
-		if d.Gone {
-			b.Delete(d.ID)
-			continue
-		}
-		err := b.Index(d.ID, map[string]any{"text": d.Text, "kind": d.Kind, "type": d.Type, "village": d.Village,
-			"state": d.State, "year": d.Year, "number": d.Numbers, "at": float64(d.At)})
-		if err != nil {
-			return err
-		}
-	}
-	b.SetInternal([]byte("generation"), []byte(generation))
-	b.SetInternal([]byte("seq"), binary.BigEndian.AppendUint64(nil, last))
-	return x.index.Batch(b)
-}
-
-// Candidates lists ids that may match, best first, at most a thousand, and
-// whether there are more.
-func (x *Index) Candidates(ctx context.Context, q Query) (ids []string, more bool, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("search: damaged index: %v", r)
-		}
-	}()
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	req := bleve.NewSearchRequestOptions(build(q), maxCandidates+1, 0, false)
-	if q.ByTime || q.Text == "" {
-		req.SortBy([]string{"-at", "_id"})
-	}
-	res, err := x.index.SearchInContext(ctx, req)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, h := range res.Hits {
-		ids = append(ids, h.ID)
-	}
-	if len(ids) > maxCandidates {
-		return ids[:maxCandidates], true, nil
-	}
-	return ids, false, nil
-}
-
-func build(q Query) query.Query {
-	var all []query.Query
-	for _, word := range Words(q.Text) {
-		any := []query.Query{keyword("number", word.Number)}
-		if terms := word.Terms; len(terms) > 0 {
-			var must []query.Query
-			for _, t := range terms {
-				must = append(must, term("text", t))
-			}
-			any = append(any, bleve.NewConjunctionQuery(must...))
-		}
-		all = append(all, bleve.NewDisjunctionQuery(any...))
-	}
-	for field, value := range map[string]string{"kind": q.Kind, "type": q.Type, "village": q.Village, "state": q.State, "year": q.Year} {
-		if value != "" {
-			all = append(all, keyword(field, value))
-		}
-	}
-	if q.From > 0 || q.To > 0 {
-		from, to := float64(q.From), float64(q.To)
-		r := bleve.NewNumericRangeQuery(&from, nil)
-		if q.To > 0 {
-			r = bleve.NewNumericRangeQuery(&from, &to)
-		}
-		r.SetField("at")
-		all = append(all, r)
-	}
-	if len(all) == 0 {
-		return bleve.NewMatchAllQuery()
-	}
-	return bleve.NewConjunctionQuery(all...)
-}
-
-func term(field, t string) query.Query {
-	q := bleve.NewTermQuery(t)
-	q.SetField(field)
-	return q
-}
-
-func keyword(field, value string) query.Query {
-	q := term(field, value).(*query.TermQuery)
-	if field != "number" {
-		q.SetBoost(0)
-	}
-	return q
-}
+// Rebuild has the index thrown away and filled again by Follow.
+func (x *Index) Rebuild() { x.rebuild.Store(true) }

@@ -231,8 +231,10 @@ type Health struct {
 	IndexedTo  uint64  `json:"indexed_to"`
 	Head       uint64  `json:"head"`
 	Rebuilding bool    `json:"rebuilding"`
-	LastBackup int64   `json:"last_backup"`
-	Walls      []Wall  `json:"walls"`
+	// RebuildPercent is how far the rebuild of the search index is.
+	RebuildPercent int    `json:"rebuild_percent"`
+	LastBackup     int64  `json:"last_backup"`
+	Walls          []Wall `json:"walls"`
 }
 
 // Wall is a large screen that reported.

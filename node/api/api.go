@@ -440,13 +440,18 @@ type FacetCount struct {
 
 // SearchResult is a page of hits.
 type SearchResult struct {
-	Items      []SearchHit             `json:"items"`
-	Total      int64                   `json:"total"`
-	Facets     map[string][]FacetCount `json:"facets"`
-	TookMS     int64                   `json:"took_ms"`
-	IndexedTo  uint64                  `json:"indexed_to"`
-	Head       uint64                  `json:"head"`
-	Rebuilding bool                    `json:"rebuilding,omitempty"`
+	Items     []SearchHit             `json:"items"`
+	Total     int64                   `json:"total"`
+	Facets    map[string][]FacetCount `json:"facets"`
+	TookMS    int64                   `json:"took_ms"`
+	IndexedTo uint64                  `json:"indexed_to"`
+	Head      uint64                  `json:"head"`
+	// Exact is false where the total may be somewhat too high, or the index
+	// is so far behind that only what is listed was counted.
+	Exact bool `json:"exact"`
+	// Rebuilding: the results are those so far, Percent of all are in.
+	Rebuilding bool `json:"rebuilding,omitempty"`
+	Percent    int  `json:"percent"`
 }
 
 // Suggestions complete what is being typed.

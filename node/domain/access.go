@@ -91,15 +91,16 @@ func sightOf(rules Rules, user envelope.RecordID, g Grant, def *Definition, r *R
 		return SightNone
 	}
 	rel := relations(rules, envelope.Actor{User: user, Organisation: g.Organisation, Role: g.Role}, r)
-	rule, ok := sightRules[def.Family][g.Role]
-	if !ok {
+	if Restricted(def, r) && !rel.any(teamBonds(g.Role, def.Family)) {
 		return SightNone
 	}
-	sight := rule(rel)
-	if Restricted(def, r) && !rel.team(def.Family) {
-		return SightNone
+	best := SightNone
+	for _, rule := range sightRules[def.Family][g.Role] {
+		if rel.any(rule.bonds) {
+			best = max(best, rule.sight)
+		}
 	}
-	return sight
+	return best
 }
 
 // Restricted matters (informers, minors, domestic violence) are seen by the
@@ -114,7 +115,6 @@ func Restricted(def *Definition, r *Record) bool {
 
 // tie is how an actor is related to a record.
 type tie struct {
-	role     string
 	inside   bool // acts for the custodian itself
 	above    bool // acts for an organisation above the custodian
 	desk     bool // it lies with its own organisation, not with one below
@@ -129,27 +129,55 @@ type tie struct {
 	offered  bool // it was offered to the actor's organisation
 }
 
-// team are those who work on a restricted matter. A superior organisation
-// holds the turn of everything below it, so a centre counts only while the
-// matter lies on its own desk, and its duty officers only for events
-// (DOMAIN §9.3: township except 检举控告, no dossiers).
-func (t tie) team(family Family) bool {
-	switch t.role {
+// bond names one way in which an actor is tied to a record.
+type bond uint8
+
+const (
+	anybody bond = iota
+	inside
+	above
+	desk
+	own
+	reporter
+	holder
+	turn
+	assist
+	copied
+	assigned
+	register
+	offered
+)
+
+func (t tie) has(b bond) bool {
+	return [...]bool{anybody: true, inside: t.inside, above: t.above, desk: t.desk, own: t.own, reporter: t.reporter, holder: t.holder,
+		turn: t.turn, assist: t.assist, copied: t.copied, assigned: t.assigned, register: t.register, offered: t.offered}[b]
+}
+
+func (t tie) any(bonds []bond) bool { return slices.ContainsFunc(bonds, t.has) }
+
+// teamBonds are those of the people who work on a restricted matter. A
+// superior organisation holds the turn of everything below it, so a centre
+// counts only while the matter lies on its own desk, and its duty officers
+// only for events (DOMAIN §9.3: township except 检举控告, no dossiers).
+func teamBonds(role string, family Family) []bond {
+	switch role {
 	case RoleLeader, RolePetitionOfficer, RoleJusticeOfficer:
-		return t.inside || t.assigned
+		return []bond{inside, assigned}
 	case RoleDutyOfficer:
-		return t.desk && family == FamilyEvent || t.assigned
+		if family != FamilyEvent {
+			return []bond{assigned}
+		}
 	case RoleCountyOfficer:
-		return t.desk || t.offered || t.assigned
+		return []bond{desk, offered, assigned}
 	case RoleMediator:
-		return t.assigned || t.own
+		return []bond{assigned, own}
 	}
-	return t.desk || t.assigned
+	return []bond{desk, assigned}
 }
 
 func relations(rules Rules, a envelope.Actor, r *Record) tie {
 	covers := func(org string) bool { return org != "" && Within(rules, org, a.Organisation) }
-	t := tie{role: a.Role,
+	t := tie{
 		inside:   worksFor(rules, a) == r.Custodian,
 		above:    a.Organisation != r.Custodian && covers(r.Custodian),
 		desk:     a.Organisation == r.Holder,
@@ -201,93 +229,62 @@ func handled(r *Record, covers func(string) bool) bool {
 	return slices.ContainsFunc(r.Steps, func(e Entry) bool { return covers(e.Target) })
 }
 
-type sightRule func(tie) Sight
-
-func when(ok bool, s Sight) Sight {
-	if ok {
-		return s
-	}
-	return SightNone
+// sightRule gives a sight to whoever has one of the bonds.
+type sightRule struct {
+	sight Sight
+	bonds []bond
 }
 
-// ownArea: grid members and village cadres see what their area reported,
-// handles or was told.
-func ownArea(t tie) Sight {
-	switch {
-	case t.turn, t.own:
-		return SightTeam
-	case t.reporter, t.holder, t.assist, t.copied:
-		return SightText
-	}
-	return SightNone
-}
+func rule(s Sight, bonds ...bond) []sightRule { return []sightRule{{s, bonds}} }
 
-func dispatched(t tie) Sight {
-	switch {
-	case t.turn, t.assist:
-		return SightTeam
-	case t.holder, t.copied, t.own:
-		return SightText
-	}
-	return SightNone
-}
+func everyone(s Sight) []sightRule { return rule(s, anybody) }
 
-func township(s Sight) sightRule {
-	return func(t tie) Sight { return when(t.inside || t.offered, s) }
-}
+func township(s Sight) []sightRule { return rule(s, inside, offered) }
 
-// county: full sight of what came up to it, the coded summary of what lies
-// below, so that it can instruct and recall.
-func county(t tie) Sight {
-	if t.inside || t.offered {
-		return SightTeam
-	}
-	return when(t.above, SightSummary)
-}
-
-func reached(t tie) Sight { return when(t.copied || t.own || t.turn, SightText) }
-
-// told: a notice is for those it names and for who wrote it.
-func told(t tie) Sight { return when(t.copied || t.own, SightText) }
-
-func everyone(s Sight) sightRule { return func(tie) Sight { return s } }
+var (
+	// Grid members and village cadres see what their area reported, handles
+	// or was told.
+	ownArea    = []sightRule{{SightTeam, []bond{turn, own}}, {SightText, []bond{reporter, holder, assist, copied}}}
+	dispatched = []sightRule{{SightTeam, []bond{turn, assist}}, {SightText, []bond{holder, copied, own}}}
+	// The county has full sight of what came up to it, and the coded summary
+	// of what lies below, so that it can instruct and recall.
+	countyWide = []sightRule{{SightTeam, []bond{inside, offered}}, {SightSummary, []bond{above}}}
+	reached    = rule(SightText, copied, own, turn)
+	// A notice is for those it names and for who wrote it.
+	told = rule(SightText, copied, own)
+)
 
 // sightRules is the table of DOMAIN §9.3 by family of kind and role.
-var sightRules = map[Family]map[string]sightRule{
+// SightOf decides one record by it, ScopeOf makes a filter of it.
+var sightRules = map[Family]map[string][]sightRule{
 	FamilyEvent: {
 		RoleGridMember: ownArea, RoleVillageCadre: ownArea, RoleStationOfficer: dispatched,
 		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
-		RoleCountyOfficer: county,
+		RoleCountyOfficer: countyWide,
 	},
 	FamilyMediation: {
-		RoleGridMember:   func(t tie) Sight { return when(t.own, SightSummary) },
-		RoleVillageCadre: func(t tie) Sight { return when(t.register || t.own, SightText) },
-		RoleMediator: func(t tie) Sight {
-			if t.assigned || t.own {
-				return SightTeam
-			}
-			return when(t.register, SightSummary)
-		},
+		RoleGridMember:     rule(SightSummary, own),
+		RoleVillageCadre:   rule(SightText, register, own),
+		RoleMediator:       {{SightTeam, []bond{assigned, own}}, {SightSummary, []bond{register}}},
 		RoleDutyOfficer:    township(SightSummary),
 		RoleStationOfficer: dispatched, RoleLeader: township(SightTeam),
-		RoleJusticeOfficer: township(SightTeam), RoleCountyOfficer: county,
+		RoleJusticeOfficer: township(SightTeam), RoleCountyOfficer: countyWide,
 	},
 	FamilyPetition: {
-		RoleGridMember:     func(t tie) Sight { return when(t.own, SightText) },
-		RoleVillageCadre:   func(t tie) Sight { return when(t.own || t.reporter, SightText) },
+		RoleGridMember:     rule(SightText, own),
+		RoleVillageCadre:   rule(SightText, own, reporter),
 		RoleStationOfficer: dispatched, RoleDutyOfficer: township(SightTeam),
 		RoleLeader: township(SightTeam), RolePetitionOfficer: township(SightTeam),
-		RoleCountyOfficer: county,
+		RoleCountyOfficer: countyWide,
 	},
 	FamilyNotice: {
 		RoleGridMember: told, RoleVillageCadre: told, RoleMediator: told, RoleStationOfficer: told,
-		RoleJusticeOfficer: told, RolePetitionOfficer: told,
-		RoleCountyOfficer: func(t tie) Sight { return when(t.inside || t.copied || t.own, SightText) },
-		RoleDutyOfficer:   township(SightText), RoleLeader: township(SightText),
+		RoleJusticeOfficer: told, RolePetitionOfficer: told, RoleCountyOfficer: rule(SightText, inside, copied, own),
+		RoleDutyOfficer: township(SightText), RoleLeader: township(SightText),
 	},
 	FamilyDuty: {
 		RoleDutyOfficer: township(SightTeam), RoleLeader: township(SightTeam),
-		RoleStationOfficer: reached, RoleCountyOfficer: county,
+		RoleStationOfficer: reached, RoleCountyOfficer: countyWide,
 	},
 	FamilyMaster: {
 		RoleGridMember: everyone(SightText), RoleVillageCadre: everyone(SightText), RoleMediator: everyone(SightText),

@@ -1,12 +1,14 @@
 package domain
 
-// Resemblance compares two titles by their pairs of characters (Jaccard),
-// from 0 to 100.
+import "unicode"
+
+// Resemblance compares two texts by their runs of three characters
+// (Jaccard), from 0 to 100. Signs and blanks do not count.
 func Resemblance(a, b string) int64 {
-	pa, pb := pairs(a), pairs(b)
-	common, all := 0, len(pb)
-	for p := range pa {
-		if pb[p] {
+	ga, gb := grams(a), grams(b)
+	common, all := 0, len(gb)
+	for g := range ga {
+		if gb[g] {
 			common++
 		} else {
 			all++
@@ -18,14 +20,22 @@ func Resemblance(a, b string) int64 {
 	return int64(common * 100 / all)
 }
 
-func pairs(s string) map[[2]rune]bool {
-	out := map[[2]rune]bool{}
-	var last rune
+// grams of a text of fewer than three characters are the text itself.
+func grams(s string) map[[3]rune]bool {
+	out := map[[3]rune]bool{}
+	var g [3]rune
+	n := 0
 	for _, r := range s {
-		if last != 0 {
-			out[[2]rune{last, r}] = true
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			continue
 		}
-		last = r
+		g = [3]rune{g[1], g[2], unicode.ToLower(r)}
+		if n++; n >= 3 {
+			out[g] = true
+		}
+	}
+	if n > 0 && n < 3 {
+		out[g] = true
 	}
 	return out
 }

@@ -47,9 +47,12 @@ type Seat struct {
 	Term   uint64
 }
 
+// maxDepth bounds the way up, should a tree ever hold a ring.
+const maxDepth = 8
+
 // Within reports whether org is ancestor or lies below it.
 func Within(rules Rules, org, ancestor string) bool {
-	for depth := 0; depth < 8 && org != ""; depth++ {
+	for depth := 0; depth < maxDepth && org != ""; depth++ {
 		if org == ancestor {
 			return true
 		}
@@ -62,10 +65,23 @@ func Within(rules Rules, org, ancestor string) bool {
 	return false
 }
 
+// upward lists org and everything that it lies within.
+func upward(rules Rules, org string) (out []string) {
+	for depth := 0; depth < maxDepth && org != ""; depth++ {
+		out = append(out, org)
+		node, ok := rules.Organisation(org)
+		if !ok {
+			break
+		}
+		org = node.Parent
+	}
+	return out
+}
+
 // CustodianOf gives the organisation that owns what org reports: its
 // township, or the county for county organisations. "" when org is unknown.
 func CustodianOf(rules Rules, org string) string {
-	for depth := 0; depth < 8 && org != ""; depth++ {
+	for depth := 0; depth < maxDepth && org != ""; depth++ {
 		node, ok := rules.Organisation(org)
 		if !ok {
 			return ""

@@ -161,6 +161,8 @@ func recordRoutes(g *registry) {
 		func(c *call, _ none) (api.SearchResult, error) {
 			return c.server.box.Search(c.ctx(), c.caller, c.search())
 		})
+	add(g, Route{Method: post, Path: "/search/rebuild", ID: "rebuildIndex", Summary: "Build the search index again; health says how far it is", Permission: PermSystem, Status: 204, Repeat: RepeatHarmless},
+		func(c *call, _ none) (none, error) { return none{}, c.server.box.RebuildIndex(c.caller) })
 }
 
 func (c *call) view(id envelope.RecordID, err error) (api.Record, error) {

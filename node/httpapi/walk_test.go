@@ -20,7 +20,7 @@ var permitted = map[string][]string{
 	"GET /box": everyone, "GET /session": everyone, "POST /session": everyone, "POST /session/break-glass": everyone,
 	"DELETE /session": everyone, "POST /session/password": everyone, "GET /setup": everyone, "POST /setup": everyone,
 	"GET /catalogue": everyone, "GET /organisations": everyone, "GET /people": business,
-	"GET /records": business, "POST /records": business, "POST /similar": business, "GET /search": business, "GET /workbench": business,
+	"GET /records": business, "POST /records": business, "POST /similar": business, "GET /search": business, "POST /search/rebuild": {system}, "GET /workbench": business,
 	"GET /alarms": everyone, "GET /events": everyone, "GET /duty": business, "GET /duty/roster": business,
 	"GET /drafts": business, "PUT /drafts/:id": business, "DELETE /drafts/:id": business,
 	"GET /wall/snapshot": {duty, leader, system}, "GET /wall/events": {duty, leader, system}, "GET /wall/outlines": {duty, leader, system}, "POST /wall/beat": {duty, leader, system},

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -315,88 +314,4 @@ func (b *Box) ViewAfter(c Caller, id envelope.RecordID) (api.Record, error) {
 	out.RecordRow, err = v.row(Found{Record: r, Def: def, Sight: domain.SightNone})
 	out.Version = version(r)
 	return out, err
-}
-
-// Similar finds earlier matters of the same person and likely duplicates:
-// same village and kind within 30 days whose titles resemble.
-func (b *Box) Similar(ctx context.Context, c Caller, kind string, fields map[string]any, self string) (api.Similar, error) {
-	v := b.viewer(c)
-	out := api.Similar{People: []api.RecordRow{}, Duplicates: []api.Duplicate{}}
-	if err := b.settled(ctx); err != nil {
-		return out, err
-	}
-	if err := v.samePersons(fields, self, &out); err != nil {
-		return out, err
-	}
-	village, _ := fields[domain.FieldVillage].(string)
-	title, _ := fields["title"].(string)
-	if village == "" || title == "" {
-		return out, nil
-	}
-	hits, err := b.store.Scan(keyOf("v", village, kind), nil, true, 200)
-	if err != nil {
-		return out, err
-	}
-	for _, h := range hits {
-		f, ok, err := b.find(c, Query{}, h.ID)
-		if err != nil {
-			return out, err
-		}
-		if !ok || f.Sight < domain.SightText || f.Record.ID.String() == self || v.now-f.Record.CreatedAt > 30*24*time.Hour.Milliseconds() {
-			continue
-		}
-		other, err := v.plain(f.Def, f.Record, "title")
-		if err != nil {
-			return out, err
-		}
-		score := domain.Resemblance(title, other)
-		if score < 40 {
-			continue
-		}
-		row, err := v.row(f)
-		if err != nil {
-			return out, err
-		}
-		out.Duplicates = append(out.Duplicates, api.Duplicate{Row: row, Score: score,
-			Reasons: []string{v.say("同一村（社区），30 天内，标题相近", "Same village within 30 days, similar title")}})
-	}
-	slices.SortFunc(out.Duplicates, func(a, b api.Duplicate) int { return int(b.Score - a.Score) })
-	out.Duplicates = out.Duplicates[:min(len(out.Duplicates), 5)]
-	return out, nil
-}
-
-// samePersons finds matters with the same ID card or phone.
-func (v *viewer) samePersons(fields map[string]any, self string, out *api.Similar) error {
-	org, ok := v.box.id.Keys(v.box.Organisation())
-	if !ok {
-		return nil
-	}
-	seen := map[envelope.RecordID]bool{}
-	for path, value := range fields {
-		s, _ := value.(string)
-		if !(strings.HasSuffix(path, "phone") || strings.HasSuffix(path, "idcard")) || len(s) < 7 {
-			continue
-		}
-		hits, err := v.box.store.Scan(keyOf("p", matchOf(org.Match, s)), nil, true, 20)
-		if err != nil {
-			return err
-		}
-		for _, h := range hits {
-			f, ok, err := v.box.find(v.c, Query{}, h.ID)
-			if err != nil {
-				return err
-			}
-			// Who may not see the number must not learn that it is there.
-			if !ok || f.Sight < domain.SightTeam || seen[h.ID] || h.ID.String() == self || len(out.People) >= 5 {
-				continue
-			}
-			seen[h.ID] = true
-			row, err := v.row(f)
-			if err != nil {
-				return err
-			}
-			out.People = append(out.People, row)
-		}
-	}
-	return nil
 }

@@ -39,8 +39,7 @@ func (b *Box) Readiness() []api.Check {
 	_, quality := b.clock.Now()
 	out = append(out, api.Check{Name: "clock", OK: quality == envelope.TimeSet || quality == envelope.TimeSynced, Text: clockText(quality).EN})
 	if b.finder != nil {
-		to, docs, rebuilding := b.finder.IndexedTo()
-		out = append(out, api.Check{Name: "search", OK: !rebuilding, Text: fmt.Sprintf("%d documents, to change %d", docs, to)})
+		out = append(out, searchCheck(b.finder.Status()))
 	}
 	return append(out, api.Check{Name: "county", OK: false, Text: "not in a county cluster"})
 }
@@ -57,6 +56,17 @@ func (b *Box) diskCheck() api.Check {
 		text += ", soon full"
 	}
 	return api.Check{Name: "disk", OK: ok, Text: text}
+}
+
+func searchCheck(s FinderStatus) api.Check {
+	text := fmt.Sprintf("%d documents, to change %d", s.Documents, s.IndexedTo)
+	if s.Rebuilding {
+		text += fmt.Sprintf(", rebuilding %d %%", s.Percent)
+	}
+	if s.LastError != "" {
+		text += ", failing (see the log)"
+	}
+	return api.Check{Name: "search", OK: !s.Rebuilding && s.LastError == "", Text: text}
 }
 
 func (b *Box) stopping() bool {
@@ -88,7 +98,8 @@ func (b *Box) Health() (api.Health, error) {
 	h := api.Health{StartedAt: b.started.UnixMilli(), ServerTime: now, Checks: b.Readiness(), Clock: clockText(quality).ZH,
 		Operations: f.Operations, Lag: f.Lag, Records: f.Records, Head: head, Walls: b.wallList()}
 	if b.finder != nil {
-		h.IndexedTo, _, h.Rebuilding = b.finder.IndexedTo()
+		s := b.finder.Status()
+		h.IndexedTo, h.Rebuilding, h.RebuildPercent = s.IndexedTo, s.Rebuilding, s.Percent
 	}
 	return h, err
 }

@@ -112,6 +112,9 @@ func (p *policy) Definition(ref envelope.DefinitionRef) (*domain.Definition, boo
 	return p.box.embedded.ByRef(ref)
 }
 
+// Organisations implements domain.Tree.
+func (p *policy) Organisations(yield func(code string) bool) { maps.Keys(p.organisations)(yield) }
+
 // kind gives the definition that new records of a kind follow.
 func (p *policy) kind(id string) (*domain.Definition, envelope.DefinitionRef, bool) {
 	if ref, ok := p.current[id]; ok {

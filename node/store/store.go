@@ -356,20 +356,20 @@ func putRows(tx *bbolt.Tx, b Batch) error {
 	for i, r := range rows {
 		changed[i] = r.Record.ID
 	}
+	same := map[envelope.RecordID]bool{}
 	slices.SortFunc(rows, func(a, b Row) int { return bytes.Compare(a.Record.ID[:], b.Record.ID[:]) })
 	d := delta{counts: map[string]int64{}}
 	for _, r := range rows {
-		if err := d.row(tx, r, b.Rederive); err != nil {
+		changed, err := d.row(tx, r, b.Rederive)
+		if err != nil {
 			return err
 		}
+		same[r.Record.ID] = !changed
 	}
 	if err := d.flush(tx); err != nil {
 		return err
 	}
-	if b.Rederive {
-		return nil
-	}
-	return putChanges(tx, changed)
+	return putChanges(tx, slices.DeleteFunc(changed, func(id envelope.RecordID) bool { return same[id] }))
 }
 
 // delta collects what a batch changes in index and counters.
@@ -381,30 +381,35 @@ type delta struct {
 	digest      digest
 }
 
-func (d *delta) row(tx *bbolt.Tx, r Row, rederive bool) error {
+// row reports whether anything changed: a record written always counts, one
+// that is only derived again when it feeds something else.
+func (d *delta) row(tx *bbolt.Tx, r Row, rederive bool) (changed bool, err error) {
 	id := r.Record.ID[:]
 	if !rederive {
 		if err := d.view(tx, r.Record); err != nil {
-			return err
+			return false, err
 		}
+	}
+	raw, err := envelope.Marshal(r.Derived)
+	if err != nil {
+		return false, err
 	}
 	derived := tx.Bucket(bucketDerived)
 	var old Derived
 	if v := derived.Get(id); v != nil {
-		raw, err := unwrap(bucketDerived, id, v)
+		before, err := unwrap(bucketDerived, id, v)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err := envelope.Unmarshal(raw, &old); err != nil {
-			return err
+		if rederive && bytes.Equal(before, raw) {
+			return false, nil
+		}
+		if err := envelope.Unmarshal(before, &old); err != nil {
+			return false, err
 		}
 	}
 	d.diff(old, r.Derived, r.Record.ID)
-	raw, err := envelope.Marshal(r.Derived)
-	if err != nil {
-		return err
-	}
-	return derived.Put(id, wrap(id, raw))
+	return true, derived.Put(id, wrap(id, raw))
 }
 
 func (d *delta) view(tx *bbolt.Tx, r *domain.Record) error {

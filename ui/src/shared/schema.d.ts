@@ -692,6 +692,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Build the search index again; health says how far it is */
+        post: operations["rebuildIndex"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/session": {
         parameters: {
             query?: never;
@@ -1171,6 +1188,7 @@ export interface components {
             memory_all: number;
             memory_used: number;
             operations: number;
+            rebuild_percent: number;
             rebuilding: boolean;
             records: number;
             server_time: number;
@@ -1413,12 +1431,14 @@ export interface components {
             snippets?: components["schemas"]["Snippet"][];
         };
         SearchResult: {
+            exact: boolean;
             facets: {
                 [key: string]: components["schemas"]["FacetCount"][];
             };
             head: number;
             indexed_to: number;
             items: components["schemas"]["SearchHit"][];
+            percent: number;
             rebuilding?: boolean;
             took_ms: number;
             total: number;
@@ -3232,6 +3252,36 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SearchResult"];
                 };
+            };
+            /** @description Problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rebuildIndex: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Problem */
             default: {
