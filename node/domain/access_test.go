@@ -75,6 +75,16 @@ var rights = []struct {
 	{"duty_log", domain.RoleLeader, [10]domain.Sight{team, team, team, team, team, team, team, team, no, team}},
 	{"duty_log", domain.RoleStationOfficer, [10]domain.Sight{no, words, words, no, no, words, no, no, no, no}},
 	{"duty_log", domain.RoleCountyOfficer, [10]domain.Sight{summary, summary, summary, summary, summary, summary, summary, summary, summary, summary}},
+	// Notices: those they name, who wrote them, and the centre.
+	{"notice", domain.RoleGridMember, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RoleVillageCadre, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RoleMediator, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RoleStationOfficer, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RoleDutyOfficer, [10]domain.Sight{words, words, words, words, words, words, words, words, no, words}},
+	{"notice", domain.RoleLeader, [10]domain.Sight{words, words, words, words, words, words, words, words, no, words}},
+	{"notice", domain.RoleJusticeOfficer, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RolePetitionOfficer, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
+	{"notice", domain.RoleCountyOfficer, [10]domain.Sight{no, words, no, no, no, words, no, no, no, no}},
 	// Accounts: the security administrator of the township; the system administrator only that they are.
 	{"account", domain.RoleSecurityAdmin, [10]domain.Sight{team, team, team, team, team, team, team, team, no, team}},
 	{"account", domain.RoleSystemAdmin, [10]domain.Sight{summary, summary, summary, summary, summary, summary, summary, summary, no, summary}},
@@ -113,7 +123,7 @@ func tied(w *world, kind, tie string, a envelope.Actor) *domain.Record {
 
 func TestSight(t *testing.T) {
 	w := newWorld(t)
-	kinds := []string{"event", "mediation", "petition", "duty_log", "account", "calendar"}
+	kinds := []string{"event", "mediation", "petition", "notice", "duty_log", "account", "calendar"}
 	listed := map[[2]string][10]domain.Sight{}
 	for _, r := range rights {
 		listed[[2]string{r.kind, r.role}] = r.sees
@@ -179,6 +189,7 @@ func TestRestricted(t *testing.T) {
 		{"event", "restricted", "minor", member, tieOwn, no},
 		{"event", "restricted", "minor", leader, tieNone, team},
 		{"mediation", "violence_check", "suspected", duty, tieNone, no},
+		{"mediation", "violence_check", "suspected", duty, tieTurn, no}, // summary, no dossier: named team only
 		{"mediation", "violence_check", "suspected", cadre, tieRegister, no},
 		{"mediation", "violence_check", "suspected", mediator, tieRegister, no},
 		{"mediation", "violence_check", "suspected", mediator, tieAssigned, team},
@@ -243,6 +254,23 @@ func TestNoStepForStrangers(t *testing.T) {
 					t.Errorf("%s: %s of another township may %s", kind, role, def.Steps[i].ID)
 				}
 			}
+		}
+	}
+}
+
+// TestAboveDoesNotActBelow: the county sees a summary of what lies below and
+// may instruct and recall, but takes no step of the township's desk.
+func TestAboveDoesNotActBelow(t *testing.T) {
+	w := newWorld(t)
+	r := tied(w, "event", tieNone, upper)
+	r.State = "reported"
+	for step, want := range map[string]bool{"accept": false, "reject": false, "file_only": false, "close": false, "verify": false, "instruct": true, "recall": true} {
+		s, ok := w.def("event").Step(step)
+		if !ok {
+			t.Fatal(step)
+		}
+		if got := domain.MayStep(w, upper, w.def("event"), s, r); got != want {
+			t.Errorf("the county may %s: %v", step, got)
 		}
 	}
 }
