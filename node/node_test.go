@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -108,7 +112,8 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	}
 }
 
-// A box can be embedded as a library.
+// A box can be embedded as a library: it lives in a directory, answers HTTP
+// by its handler, and is used in the process by node.Box.
 func ExampleNew() {
 	dir, err := os.MkdirTemp("", "box")
 	if err != nil {
@@ -118,11 +123,75 @@ func ExampleNew() {
 	if err := node.Init(dir); err != nil {
 		panic(err)
 	}
-	n, err := node.New(node.Options{Dir: dir})
+	n, err := node.New(node.Options{Dir: dir, Version: "example"})
 	if err != nil {
 		panic(err)
 	}
+	defer n.Close()
 	counts, err := n.Box.ImportDivisions(context.Background(), []service.Division{{Code: "330681", Name: "诸暨市", Level: domain.LevelCounty}})
-	fmt.Println(counts.New, err, n.Close())
-	// Output: 1 <nil> <nil>
+	fmt.Println(counts.New, err)
+
+	server := httptest.NewServer(n.Handler())
+	defer server.Close()
+	res, err := http.Get(server.URL + "/livez")
+	if err != nil {
+		panic(err)
+	}
+	defer res.Body.Close()
+	fmt.Println(res.Status)
+	// Output:
+	// 1 <nil>
+	// 200 OK
+}
+
+// TestSlowAndLargeHeaders: whoever does not finish asking does not keep a
+// place, and headers have an end.
+func TestSlowAndLargeHeaders(t *testing.T) {
+	t.Parallel() // it waits for a limit
+	dir := filepath.Join(t.TempDir(), "box")
+	if err := node.Init(dir); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.New(node.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- n.Serve(ctx, l) }()
+	ask := func(request string) string {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(request)); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 64)
+		k, _ := conn.Read(answer) // 0 when the box hangs up
+		return string(answer[:k])
+	}
+	slow := make(chan string, 1)
+	go func() { slow <- ask("GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ") }()
+	if got := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.Contains(got, "200 OK") {
+		t.Errorf("beside a slow one: %q", got)
+	}
+	if got := ask("GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("x", 64<<10) + "\r\n\r\n"); !strings.Contains(got, "431") {
+		t.Errorf("large headers: %q", got)
+	}
+	if got := <-slow; strings.Contains(got, "200") {
+		t.Errorf("a slow one is answered: %q", got)
+	}
+	stop()
+	if err := errors.Join(<-served, n.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

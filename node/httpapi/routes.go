@@ -56,7 +56,7 @@ func sessionRoutes(g *registry) {
 			return none{}, c.server.box.ChangePassword(c.ctx(), c.session, c.caller, in.Old, in.New)
 		})
 	add(g, Route{Method: get, Path: "/setup", ID: "getSetup", Summary: "What the first-run wizard needs", Permission: PermNone, Status: 200},
-		func(c *call, _ none) (api.SetupState, error) { return c.server.box.SetupState(), nil })
+		func(c *call, _ none) (api.SetupState, error) { return c.server.box.SetupState(c.lang()), nil })
 	add(g, Route{Method: post, Path: "/setup", ID: "found", Summary: "Found the box", Permission: PermNone, Status: 201, Repeat: RepeatHarmless},
 		func(c *call, in api.SetupInput) (api.Sheet, error) { return c.server.box.FoundFrom(c.ctx(), in) })
 }

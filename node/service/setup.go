@@ -12,11 +12,10 @@ import (
 )
 
 // SetupState is what the first-run wizard shows.
-func (b *Box) SetupState() api.SetupState {
+func (b *Box) SetupState(lang string) api.SetupState {
 	now, quality := b.clock.Now()
-	text := clockText(quality)
 	out := api.SetupState{Needed: b.SetupNeeded(), ServerTime: now, ClockOK: quality == envelope.TimeSet || quality == envelope.TimeSynced,
-		ClockText: text.ZH + " / " + text.EN, Organisations: []api.Organisation{}}
+		ClockText: clockText(quality).In(lang), Organisations: []api.Organisation{}}
 	if !out.Needed {
 		return out
 	}
