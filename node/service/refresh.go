@@ -12,6 +12,7 @@ func (b *Box) refresh(ids []envelope.RecordID) error {
 		return nil
 	}
 	done := make(chan error, 1)
+	b.hurry()
 	select {
 	case b.again <- refreshing{ids: ids, done: done}:
 		return <-done

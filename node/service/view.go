@@ -524,7 +524,7 @@ func (v *viewer) actions(def *domain.Definition, r *domain.Record) []api.Action 
 	out := []api.Action{}
 	for i := range def.Steps {
 		step := &def.Steps[i]
-		if step.Effect == domain.Create || !mayTake(v.p, v.c, def, step, r) || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) {
+		if step.Effect == domain.Create || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) || !mayTake(v.p, v.c, def, step, r) {
 			continue
 		}
 		a := api.Action{Step: step.ID, Title: step.Title.In(v.lang), Effect: string(step.Effect), Allowed: true,
