@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { isFlood, loudOf, repeatAfter } from './bell'
 import { freshnessOf, merge, waitFor, type WallAlarm } from './feed'
-import { frameOf, unitOf } from './frame'
+import { frameOf, shapeOf, unitOf } from './frame'
 import { layout, type Place } from './layout'
 import en from './locale/en'
 import zh from './locale/zh'
@@ -31,10 +31,11 @@ describe('frame', () => {
   it('is the same picture on every wall of a shape', () => {
     expect([unitOf(1920, 1080), unitOf(3840, 2160), unitOf(3840, 1080)]).toEqual([1, 2, 1])
     expect(unitOf(1366, 768)).toBeCloseTo(0.711, 3)
-    expect(unitOf(1080, 1920)).toBe(0.75) // a tall screen is filled by its width
+    expect([unitOf(1080, 1920), unitOf(1440, 1080), unitOf(1024, 768)]).toEqual([1, 1, 1024 / 1440])
+    expect([[1080, 1920], [1366, 768], [2560, 1080], [3840, 1080], [7680, 2160]].map(([w, h]) => shapeOf(w, h))).toEqual(['tall', 'normal', 'normal', 'wide', 'wide'])
   })
   it('shows every panel once, more of them on a broad wall', () => {
-    const names = (w: number, h: number) => Object.values(frameOf(w, h)).flat(2)
+    const names = (w: number, h: number) => [...frameOf(w, h).left, ...frameOf(w, h).right].flat()
     for (const size of [[1920, 1080], [3840, 1080]] as const) expect(new Set(names(...size)).size).toBe(names(...size).length)
     expect(names(1920, 1080)).toHaveLength(6)
     expect(names(3840, 1080)).toEqual(expect.arrayContaining(names(1920, 1080)))
