@@ -18,13 +18,13 @@ import (
 // derived from one record and never read another, so that they can be
 // rebuilt at any time. The first part of a key names the list:
 //
-//	k  kind                    by creation          everything of a kind
+//	k  kind                    by creation          everything of a kind; ko what is open
 //	c  custodian kind          by change, newest    what the centre has
 //	o  custodian kind          by due time          open matters
 //	h  holder                  by due time          whose turn it is
 //	a  account                 by due time          assigned to a person
 //	z  custodian kind          by next card         for supervision
-//	u  account                 by creation          reported by a person
+//	u  account                 by creation          reported by a person; uo what is open
 //	t  target                  by creation          copies; tu unread ones
 //	v  village kind            by creation          for duplicates and the map
 //	s  custodian kind state    by change
@@ -171,6 +171,8 @@ func (d *deriver) lists() {
 	if !d.open {
 		return
 	}
+	d.key(keyOf("ko", kind), d.made)
+	d.key(keyOf("uo", r.CreatedBy.String()), d.made)
 	d.key(keyOf("o", r.Custodian, kind), d.due)
 	d.key(keyOf("h", r.Holder), d.due)
 	for _, a := range r.List(domain.FieldAssigned) {

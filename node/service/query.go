@@ -42,6 +42,15 @@ type Page struct {
 	AsOf  int64
 }
 
+// whole picks a list by creation, or its part that is open: what people ask
+// all day must not depend on how much is closed.
+func (q Query) whole(list string) string {
+	if q.Open {
+		return list + "o"
+	}
+	return list
+}
+
 // late: only what is past its time, from lists by due time.
 func (q Query) late() bool { return q.Overdue || q.Queue == "overdue" }
 
@@ -125,7 +134,7 @@ func (b *Box) sources(c Caller, q Query) []source {
 	case "assigned":
 		return []source{{keyOf("a", c.User.String()), false}}
 	case "reported":
-		return []source{{keyOf("u", c.User.String()), true}}
+		return []source{{keyOf(q.whole("u"), c.User.String()), true}}
 	case "copied", "unread":
 		list := map[string]string{"copied": "t", "unread": "tu"}[q.Queue]
 		return targetSources(p, c, list)
@@ -140,7 +149,7 @@ func (b *Box) sources(c Caller, q Query) []source {
 		case q.State != "":
 			out = append(out, source{keyOf("s", org, kind, q.State), false})
 		case q.Queue == "incoming", q.From > 0 || q.To > 0:
-			out = append(out, source{keyOf("k", kind), true})
+			out = append(out, source{keyOf(q.whole("k"), kind), true})
 		case q.Open:
 			out = append(out, source{keyOf("o", org, kind), false})
 		default:

@@ -23,11 +23,12 @@ import (
 const (
 	// seedWriters fill whole journal groups.
 	seedWriters = 256
-	// openShare of the records, the newest, is still open.
-	openShare = 100 // one in a hundred
+	// openShare: one in a hundred records is still open, every other one of
+	// the newest.
+	openShare = 100
 	// behind is how many records the store copy lacks (measureReady).
 	behind = 10_000
-	// seedSpan is how far back the records reach; the open ones are of today.
+	// seedSpan is how far back the records reach; the newest are of today.
 	seedSpan = 730 * 24 * time.Hour
 )
 
@@ -138,14 +139,16 @@ func (s *seeding) people() error {
 	return nil
 }
 
-// when spreads the records over the span, the open ones over today.
+// newest is where the records of today begin.
+func (s *seeding) newest() int { return s.total - 2*s.total/openShare }
+
+// when spreads the records over the span, the newest over today.
 func (s *seeding) when(n int) time.Time {
 	today := time.Now().Add(-24 * time.Hour)
-	open := s.total - s.total/openShare
-	if n < open {
-		return today.Add(-time.Duration(float64(seedSpan) * float64(open-n) / float64(open)))
+	if before := s.newest() - n; before > 0 {
+		return today.Add(-time.Duration(float64(seedSpan) * float64(before) / float64(s.newest())))
 	}
-	return today.Add(time.Duration(float64(23*time.Hour) * float64(n-open) / float64(s.total-open+1)))
+	return today.Add(time.Duration(float64(23*time.Hour) * float64(n-s.newest()) / float64(s.total-s.newest()+1)))
 }
 
 // step is one operation after the first.
@@ -155,8 +158,8 @@ type step struct {
 	in   service.Input
 }
 
-// matter reports an event and walks it: closed and rated, or, among the
-// newest, still with the desk or with a station.
+// matter reports an event and walks it: closed and rated, or, every other
+// one of the newest, still with the desk or with a station.
 func (s *seeding) matter(ctx context.Context, n int) error {
 	s.clock.now.Store(s.when(n).UnixMilli())
 	dice := rand.New(rand.NewPCG(uint64(n), 1))
@@ -175,13 +178,13 @@ func (s *seeding) matter(ctx context.Context, n int) error {
 func (s *seeding) walk(n int) []step {
 	note := service.Input{Note: "已电话联系当事人，约定明日上门（虚构）。"}
 	switch {
-	case n < s.total-s.total/openShare:
+	case n < s.newest() || n%2 == 1:
 		return []step{
 			{&s.duty, "resolve", service.Input{Fields: map[string]any{"result": "已到现场处理，当事人认可。", "solved": true, "method": "09"}}},
 			{&s.duty, "verify", service.Input{}}, {&s.duty, "close", service.Input{}},
 			{&s.duty, "rate", service.Input{Fields: map[string]any{"rating": "satisfied"}}},
 		}
-	case n%2 == 0:
+	case n%4 == 0:
 		return []step{
 			{&s.duty, "dispatch", service.Input{Inputs: map[string]any{"to": demo.Township + "-S01"}}},
 			{&s.station, "sign", service.Input{}}, {&s.station, "feedback", note}, {&s.station, "feedback", note},
