@@ -1,6 +1,6 @@
 // Package audit keeps who read and revealed what: an append-only log whose
 // entries are chained by hash and synced before what they witness happens.
-// Writes are witnessed by the journal itself. Entries hold no personal data.
+// Writes are witnessed by the journal itself. Entries hold no personal data of citizens.
 package audit
 
 import (

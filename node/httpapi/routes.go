@@ -533,6 +533,10 @@ func adminRoutes(g *registry) {
 		func(c *call, _ none) (api.AuditPage, error) {
 			return c.server.box.AuditPage(c.caller, c.Query("action"), c.Query("object"), c.int("from"), c.int("to"), c.Query("cursor"))
 		})
+	add(g, Route{Method: get, Path: "/audit/writes", ID: "listWrites", Summary: "Who wrote what: operations by step and record, without content", Permission: PermAudit, Status: 200, Query: []Param{{Name: "cursor", Kind: whole}}},
+		func(c *call, _ none) (api.AuditPage, error) {
+			return c.server.box.Writes(c.ctx(), c.caller, c.Query("cursor"))
+		})
 	add(g, Route{Method: get, Path: "/health", ID: "getHealth", Summary: "How the box is", Permission: PermHealth, Status: 200},
 		func(c *call, _ none) (api.Health, error) {
 			h, err := c.server.box.Health()

@@ -32,7 +32,7 @@ var permitted = map[string][]string{
 	// stations by the system, people by the security administrator.
 	"POST /imports": importers, "GET /imports": importers, "GET /imports/:id": importers, "PUT /imports/:id/mapping": importers,
 	"POST /imports/:id/commit": importers, "POST /imports/:id/undo": importers,
-	"GET /audit": {auditor}, "GET /health": {system, security, auditor, duty, leader},
+	"GET /audit": {auditor}, "GET /audit/writes": {auditor}, "GET /health": {system, security, auditor, duty, leader},
 	"GET /displays": {system}, "POST /displays": {system}, "DELETE /displays/:id": {system},
 }
 

@@ -174,6 +174,7 @@ const en: Record<keyof typeof zh, string> = {
   'admin.kinds': 'Kinds',
   'admin.displays': 'Displays',
   'admin.audit': 'Audit',
+  'admin.writes': 'Writes',
   'admin.health': 'Box health',
   'admin.phone': 'Phone',
   'admin.role': 'Role',

@@ -172,6 +172,7 @@ export default {
   'admin.kinds': '事项种类',
   'admin.displays': '大屏授权',
   'admin.audit': '审计',
+  'admin.writes': '办理记录',
   'admin.health': '本机状态',
   'admin.phone': '手机',
   'admin.role': '角色',
