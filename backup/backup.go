@@ -20,6 +20,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 )
 
 // Suffix of archives.
@@ -39,12 +40,14 @@ type Header struct {
 	Created      time.Time `json:"created"`
 	Recipient    string    `json:"recipient"`
 	Version      string    `json:"version"`
+	Bytes        int64     `json:"bytes"` // unpacked, at most
 }
 
 // Member is a file to keep.
 type Member struct {
 	Name string // slash-separated, relative
-	Open func() (io.ReadCloser, int64, error)
+	Size int64
+	Open func() (io.ReadCloser, error)
 }
 
 // manifest closes the archive: whoever has it whole has everything whole.
@@ -65,6 +68,9 @@ type Report struct {
 // ErrKey means that the key does not fit the archive.
 var ErrKey = errors.New("backup: the key does not open this archive")
 
+// ErrNotEmpty means that something stands where a box should be restored.
+var ErrNotEmpty = errors.New("backup: the directory is not empty")
+
 // DamageError is an archive that was changed or cut.
 type DamageError struct{ Reason string }
 
@@ -72,34 +78,55 @@ func (e *DamageError) Error() string { return "backup: the archive is damaged: "
 
 func damaged(format string, args ...any) error { return &DamageError{fmt.Sprintf(format, args...)} }
 
-// Create writes an archive into dir and gives its path. A failed or
-// cancelled archive leaves nothing behind.
-func Create(ctx context.Context, dir string, h Header, members []Member, progress func(done, total int)) (_ string, err error) {
-	recipient, err := age.ParseX25519Recipient(h.Recipient)
+// Name of an archive's file.
+func Name(h Header) string {
+	return fmt.Sprintf("fengqiao-%s-%s%s", h.Organisation, h.Created.UTC().Format("20060102T150405Z"), Suffix)
+}
+
+// Save has write fill the file at path. It appears whole, synced and under
+// its name, or not at all.
+func Save(path string, write func(io.Writer) error) (err error) {
+	out, err := os.OpenFile(path+".partial", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("backup: recipient: %w", err)
-	}
-	name := fmt.Sprintf("fengqiao-%s-%s%s", h.Organisation, h.Created.UTC().Format("20060102T150405Z"), Suffix)
-	target := filepath.Join(dir, name)
-	out, err := os.OpenFile(target+".partial", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, out.Close(), os.Remove(target+".partial"))
+			err = errors.Join(err, out.Close(), os.Remove(path+".partial"))
 		}
 	}()
-	if err = writeAll(ctx, out, h, recipient, members, progress); err != nil {
-		return "", err
+	if err = write(out); err != nil {
+		return err
 	}
 	if err = out.Sync(); err != nil {
-		return "", err
+		return err
 	}
-	if err = os.Rename(target+".partial", target); err != nil {
-		return "", err
+	if err = os.Rename(path+".partial", path); err != nil {
+		return err
 	}
-	return target, errors.Join(out.Close(), syncDir(dir))
+	return errors.Join(out.Close(), syncDir(filepath.Dir(path)))
+}
+
+// Room refuses a directory whose disk has less than the given bytes free.
+func Room(dir string, bytes int64) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return fmt.Errorf("backup: %s: %w", dir, err)
+	}
+	if free := int64(s.Bavail) * s.Bsize; free < bytes {
+		return &RoomError{Dir: dir, Need: bytes, Free: free}
+	}
+	return nil
+}
+
+// RoomError is a disk that is too small.
+type RoomError struct {
+	Dir        string
+	Need, Free int64
+}
+
+func (e *RoomError) Error() string {
+	return fmt.Sprintf("backup: %s has %d bytes free, %d are needed", e.Dir, e.Free, e.Need)
 }
 
 func syncDir(dir string) error {
@@ -108,6 +135,16 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Write writes an archive. A member that says fs.ErrNotExist was erased
+// meanwhile and is left out.
+func Write(ctx context.Context, out io.Writer, h Header, members []Member, progress func(done, total int)) error {
+	recipient, err := age.ParseX25519Recipient(h.Recipient)
+	if err != nil {
+		return fmt.Errorf("backup: recipient: %w", err)
+	}
+	return writeAll(ctx, out, h, recipient, members, progress)
 }
 
 func writeAll(ctx context.Context, out io.Writer, h Header, recipient age.Recipient, members []Member, progress func(int, int)) error {
@@ -132,7 +169,7 @@ func writeAll(ctx context.Context, out io.Writer, h Header, recipient age.Recipi
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := m.add(archive, member); err != nil {
+		if err := m.add(archive, member); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("backup: %s: %w", member.Name, err)
 		}
 		if progress != nil {
@@ -154,19 +191,19 @@ func writeAll(ctx context.Context, out io.Writer, h Header, recipient age.Recipi
 }
 
 func (m *manifest) add(archive *tar.Writer, member Member) error {
-	in, size, err := member.Open()
+	in, err := member.Open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := archive.WriteHeader(&tar.Header{Name: member.Name, Mode: 0o600, Size: size}); err != nil {
+	if err := archive.WriteHeader(&tar.Header{Name: member.Name, Mode: 0o600, Size: member.Size}); err != nil {
 		return err
 	}
 	sum := sha256.New()
-	if _, err := io.CopyN(io.MultiWriter(archive, sum), in, size); err != nil {
+	if _, err := io.CopyN(io.MultiWriter(archive, sum), in, member.Size); err != nil {
 		return err
 	}
-	m.Files[member.Name], m.Sizes[member.Name] = hex.EncodeToString(sum.Sum(nil)), size
+	m.Files[member.Name], m.Sizes[member.Name] = hex.EncodeToString(sum.Sum(nil)), member.Size
 	return nil
 }
 
@@ -193,29 +230,43 @@ func readHeader(f io.Reader) (Header, io.Reader, error) {
 	if !ok || !cut || json.Unmarshal([]byte(line), &h) != nil {
 		return h, nil, damaged("no header")
 	}
+	if again, err := json.Marshal(h); err != nil || string(again) != line { // every byte of it counts
+		return h, nil, damaged("the header was changed")
+	}
 	return h, io.MultiReader(strings.NewReader(body), f), nil
 }
 
 // Verify decrypts the whole archive and proves every file.
-func Verify(ctx context.Context, path, secret string) (Report, error) {
-	return read(ctx, path, secret, func(string, int64, io.Reader) error { return nil })
+func Verify(ctx context.Context, path, secret string, progress func(done, total int64)) (Report, error) {
+	return read(ctx, path, secret, progress, func(string, io.Reader) error { return nil })
 }
 
 // Restore unpacks an archive into dir, which must be empty or missing. The
-// files appear under their names only when the whole archive is proved.
-func Restore(ctx context.Context, path, secret, dir string) (Report, error) {
+// directory appears only when the whole archive is proved and settle, which
+// is given the place where it was unpacked, has made it a box of its own.
+func Restore(ctx context.Context, path, secret, dir string, progress func(done, total int64), settle func(dir string) error) (Report, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Report{}, err
 	}
 	if len(entries) > 0 {
-		return Report{}, fmt.Errorf("backup: %s is not empty", dir)
+		return Report{}, ErrNotEmpty
+	}
+	h, err := ReadHeader(path)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := Room(filepath.Dir(filepath.Clean(dir)), h.Bytes); err != nil {
+		return Report{Header: h}, err
 	}
 	tmp := strings.TrimSuffix(dir, "/") + ".restoring"
 	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o700)); err != nil {
 		return Report{}, err
 	}
-	report, err := read(ctx, path, secret, func(name string, size int64, in io.Reader) error { return unpack(tmp, name, in) })
+	report, err := read(ctx, path, secret, progress, func(name string, in io.Reader) error { return unpack(tmp, name, in) })
+	if err == nil {
+		err = settle(tmp)
+	}
 	if err != nil {
 		return report, errors.Join(err, os.RemoveAll(tmp))
 	}
@@ -243,7 +294,7 @@ func unpack(root, name string, in io.Reader) error {
 
 // read walks an archive and compares every file with the manifest, which
 // comes last.
-func read(ctx context.Context, path, secret string, each func(name string, size int64, in io.Reader) error) (Report, error) {
+func read(ctx context.Context, path, secret string, progress func(done, total int64), each func(name string, in io.Reader) error) (Report, error) {
 	identity, err := age.ParseX25519Identity(Normalise(secret))
 	if err != nil {
 		return Report{}, ErrKey
@@ -271,7 +322,7 @@ func read(ctx context.Context, path, secret string, each func(name string, size 
 		return report, damaged("%v", err)
 	}
 	defer unpacked.Close()
-	m, sums, err := walk(ctx, tar.NewReader(unpacked), &report, each)
+	m, sums, err := walk(ctx, tar.NewReader(unpacked), &report, progress, each)
 	if err != nil {
 		return report, err
 	}
@@ -281,7 +332,7 @@ func read(ctx context.Context, path, secret string, each func(name string, size 
 	return report, m.compare(h, sums)
 }
 
-func walk(ctx context.Context, archive *tar.Reader, report *Report, each func(string, int64, io.Reader) error) (*manifest, map[string]string, error) {
+func walk(ctx context.Context, archive *tar.Reader, report *Report, progress func(done, total int64), each func(string, io.Reader) error) (*manifest, map[string]string, error) {
 	sums := map[string]string{}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -303,7 +354,7 @@ func walk(ctx context.Context, archive *tar.Reader, report *Report, each func(st
 		}
 		sum := sha256.New()
 		in := io.TeeReader(archive, sum)
-		if err := each(header.Name, header.Size, in); err != nil {
+		if err := each(header.Name, in); err != nil {
 			return nil, nil, err
 		}
 		if _, err := io.Copy(io.Discard, in); err != nil {
@@ -312,11 +363,14 @@ func walk(ctx context.Context, archive *tar.Reader, report *Report, each func(st
 		sums[header.Name] = hex.EncodeToString(sum.Sum(nil))
 		report.Files++
 		report.Bytes += header.Size
+		if progress != nil {
+			progress(report.Bytes, report.Header.Bytes)
+		}
 	}
 }
 
 func (m *manifest) compare(h Header, sums map[string]string) error {
-	if m.Header.Box != h.Box || !m.Header.Created.Equal(h.Created) || m.Header.Organisation != h.Organisation || m.Header.Recipient != h.Recipient || m.Header.Version != h.Version {
+	if m.Header.Box != h.Box || !m.Header.Created.Equal(h.Created) || m.Header.Organisation != h.Organisation || m.Header.Recipient != h.Recipient || m.Header.Version != h.Version || m.Header.Bytes != h.Bytes {
 		return damaged("the header does not belong to it")
 	}
 	if len(sums) != m.Members || len(m.Files) != m.Members {

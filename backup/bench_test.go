@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,13 +23,12 @@ func benchmarkArchive(b *testing.B) (archive func() string, secret string) {
 	}
 	content := bytes.Repeat([]byte{0}, archiveSize)
 	rand.Read(content)
-	segment := Member{Name: "journal/1.seg", Open: func() (io.ReadCloser, int64, error) {
-		return io.NopCloser(bytes.NewReader(content)), archiveSize, nil
-	}}
+	segment := Member{Name: "journal/1.seg", Size: archiveSize, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }}
 	h := Header{Box: "b1", Organisation: "330681109", Created: time.Unix(1_770_000_000, 0), Recipient: key.Recipient().String(), Version: "1"}
 	b.SetBytes(archiveSize)
 	return func() string {
-		path, err := Create(context.Background(), b.TempDir(), h, []Member{segment}, nil)
+		path := filepath.Join(b.TempDir(), Name(h))
+		err := Save(path, func(w io.Writer) error { return Write(context.Background(), w, h, []Member{segment}, nil) })
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func BenchmarkVerify(b *testing.B) {
 	archive, secret := benchmarkArchive(b)
 	path := archive()
 	for b.Loop() {
-		if _, err := Verify(context.Background(), path, secret); err != nil {
+		if _, err := Verify(context.Background(), path, secret, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -44,7 +44,8 @@ var doors = map[string][]string{
 	"node/service": {"cluster/envelope", "cluster/journal", "cluster/journal/disk", "node/api", "node/audit", "node/catalog", "node/domain", "node/domain/clock",
 		"node/geo", "node/identity", "node/seal", "node/sheet", "node/store"},
 	"node/httpapi": {"cluster/envelope", "node/api", "node/domain", "node/service"},
-	"node":         {"cluster/envelope", "backup", "search", "node/httpapi", "node/identity", "node/service", "node/store"},
+	"node/control": {"cluster/journal", "node/api", "node/audit", "node/domain", "node/service", "node/sheet", "node/store"},
+	"node":         {"cluster/envelope", "backup", "search", "node/control", "node/domain", "node/httpapi", "node/identity", "node/service", "node/store"},
 
 	"cmd/fengqiao":      {"*"},
 	"cmd/fengqiao/demo": {"cluster/envelope", "node/domain", "node/service"},

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fengqiao/fengqiao/node/control"
 	"github.com/fengqiao/fengqiao/node/httpapi"
 	"github.com/fengqiao/fengqiao/node/service"
 	"github.com/fengqiao/fengqiao/search"
@@ -56,14 +57,63 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, index.Close(), box.Close())
 	}
+	l, err := control.Listen(o.Dir)
+	if err != nil {
+		return nil, errors.Join(err, index.Close(), box.Close())
+	}
 	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{Box: box, handler: server.Handler(), index: index, stop: stop}
+	n.work.Go(func() { serveDoor(ctx, l, door(box, o.Version), log) })
 	n.work.Go(func() { index.Follow(ctx, source{box}, log) })
 	return n, nil
+}
+
+// Door opens the box in dir for the technician's tools alone, as long as it
+// is not running: tools then find it as they find a running one.
+func Door(dir, version string, log *slog.Logger) (closeDoor func() error, err error) {
+	box, err := service.Open(service.Options{Dir: dir, Log: log, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	l, err := control.Listen(dir)
+	if err != nil {
+		return nil, errors.Join(err, box.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		serveDoor(ctx, l, door(box, version), log)
+	}()
+	return func() error {
+		stop()
+		<-done
+		return box.Close()
+	}, nil
+}
+
+// serveDoor answers until ctx ends, and lets what runs then come to its end
+// for a moment.
+func serveDoor(ctx context.Context, l net.Listener, o control.Options, log *slog.Logger) {
+	s := &http.Server{Handler: control.Handler(o), ReadHeaderTimeout: readHeaderLimit}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		limit, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+		defer cancel()
+		if s.Shutdown(limit) != nil {
+			_ = s.Close() // a tool that hangs does not keep the box
+		}
+	}()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		log.Error("the door is closed", "err", err)
+	}
+	<-stopped
 }
 
 // Handler answers HTTP.

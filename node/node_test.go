@@ -4,21 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"filippo.io/age"
 
+	"github.com/fengqiao/fengqiao/backup"
 	"github.com/fengqiao/fengqiao/node"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
-	"github.com/fengqiao/fengqiao/node/store"
 )
 
 const township = "330681109"
@@ -55,7 +57,8 @@ func founded(t testing.TB, dir string) (*node.Node, service.Caller, string) {
 }
 
 // TestRestoreWithSheetAndStickAlone: an equal box under a new incarnation,
-// every sealed value readable, and it goes on working.
+// every sealed value and attachment readable, and it goes on working. The
+// archive is made while people write.
 func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	dir, stick := filepath.Join(t.TempDir(), "box"), t.TempDir()
 	n, duty, secret := founded(t, dir)
@@ -64,29 +67,36 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = n.Box.ImportDivisions(t.Context(), []service.Division{{Code: township + "290", Name: "枫源村", Level: domain.LevelVillage, Parent: township}})
-	if err == nil {
-		_, err = n.Box.ImportOutlines(t.Context(), n.Box.Technician(), []byte(outlines))
+	if _, err := n.Box.Attach(t.Context(), duty, r.ID, service.Upload{Name: "证据.txt", Media: "text/plain", Body: strings.NewReader("照片说明")}); err != nil {
+		t.Fatal(err)
 	}
+	archive := filepath.Join(stick, "a.fqb")
+	stopWriting := write(t, n.Box, duty, in)
+	err = backup.Save(archive, func(w io.Writer) error { return node.Archive(t.Context(), n.Box, "1", w) })
+	stopWriting()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := node.Backup(t.Context(), dir, stick, "1", nil); !errors.Is(err, store.ErrInUse) {
-		t.Fatalf("a running box was archived: %v", err)
+	second := filepath.Join(stick, "b.fqb")
+	if err := backup.Save(second, func(w io.Writer) error { return node.Archive(t.Context(), n.Box, "1", w) }); err != nil {
+		t.Fatal(err)
+	}
+	h, err := n.Box.Health()
+	if err != nil || h.LastBackup == 0 {
+		t.Fatalf("last backup %d, %v", h.LastBackup, err)
 	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	archive, err := node.Backup(t.Context(), dir, stick, "1", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	before := checked(t, dir)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	again := filepath.Join(t.TempDir(), "again")
-	if _, err := node.Restore(t.Context(), archive, secret, again); err != nil {
-		t.Fatal(err)
+	restore(t, archive, secret)
+	again := restore(t, second, secret)
+	after := checked(t, again)
+	if after.Store.Digest != before.Store.Digest || after.Opened != before.Opened || after.Opened == 0 || after.Erased != 0 {
+		t.Fatalf("%+v\n%+v", before, after)
 	}
 	m, err := node.New(node.Options{Dir: again})
 	if err != nil {
@@ -96,20 +106,50 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	if err != nil || view.Title != "封存也能读" || view.Number != r.Number {
 		t.Fatalf("%q %q %v", view.Title, view.Number, err)
 	}
-	if body, err := m.Box.WallOutlines(); err != nil || !strings.Contains(string(body), "120.41") {
-		t.Fatalf("outlines of the map: %s %v", body, err)
-	}
 	next, err := m.Box.Create(t.Context(), duty, "event", "", in)
-	if err != nil || next.Number == r.Number {
-		t.Fatalf("number %s after %s (%v)", next.Number, r.Number, err)
+	if err != nil || next.Number == r.Number || next.LastA.Incarnation != 2 {
+		t.Fatalf("number %s after %s, incarnation %d (%v)", next.Number, r.Number, next.LastA.Incarnation, err)
 	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := service.Check(t.Context(), again, nil)
+	checked(t, again)
+}
+
+// write reports matters until it is stopped.
+func write(t *testing.T, b *service.Box, c service.Caller, in service.Input) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	for range 4 {
+		work.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := b.Create(context.Background(), c, "event", "", in); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	return func() { cancel(); work.Wait() }
+}
+
+func checked(t *testing.T, dir string) service.CheckReport {
+	t.Helper()
+	report, err := service.Check(t.Context(), dir, service.CheckOptions{Deep: true})
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("%v %v", report.Problems, err)
 	}
+	return report
+}
+
+func restore(t *testing.T, archive, secret string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "again")
+	if _, err := node.Restore(t.Context(), archive, secret, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	checked(t, dir)
+	return dir
 }
 
 // A box can be embedded as a library: it lives in a directory, answers HTTP

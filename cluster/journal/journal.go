@@ -477,6 +477,17 @@ func encode(b []byte, g Group, signature envelope.Signature) []byte {
 	return append(b, frame.EndMark[:]...)
 }
 
+// End is the segment that is written and where its last group ends: what
+// stands behind it is room, not yet groups. path is "" before the first.
+func (j *Journal) End() (path string, offset int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return "", 0
+	}
+	return filepath.Join(j.dir(j.o.Incarnation), j.name), j.end
+}
+
 // Close closes the segment. Groups are durable already.
 func (j *Journal) Close() error {
 	j.mu.Lock()

@@ -2,14 +2,18 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fengqiao/fengqiao/backup"
 	"github.com/fengqiao/fengqiao/node"
+	"github.com/fengqiao/fengqiao/node/control"
 )
 
 func backupCommand() *cobra.Command {
@@ -20,15 +24,25 @@ func backupCommand() *cobra.Command {
 
 func backupCreate() *cobra.Command {
 	var dir, to string
-	c := &cobra.Command{Use: "create", Short: "制作备份 / make an archive", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		path, err := node.Backup(c.Context(), dir, to, version, func(done, total int) {
-			fmt.Fprintf(c.ErrOrStderr(), "\r%d/%d", done, total)
+	c := &cobra.Command{Use: "create", Short: "制作备份，运行中也可以 / make an archive, of a running box too", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var plan control.ArchivePlan
+			if err := door.Call(c.Context(), "backup-plan", nil, nil, &plan); err != nil {
+				return err
+			}
+			if err := backup.Room(to, plan.Bytes); err != nil {
+				return err
+			}
+			path := filepath.Join(to, plan.Name)
+			err := backup.Save(path, func(w io.Writer) error {
+				return door.Fetch(c.Context(), "backup", nil, &meter{w: w, show: percent(c.ErrOrStderr(), "备份 / archive"), total: plan.Bytes})
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "备份完成 / archive: %s\n", path)
+			return nil
 		})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.OutOrStdout(), "\n备份完成 / archive: %s\n", path)
-		return nil
 	}}
 	dataFlag(c, &dir)
 	c.Flags().StringVar(&to, "to", "", "directory or stick to write to")
@@ -44,7 +58,7 @@ func backupVerify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := backup.Verify(c.Context(), args[0], secret)
+		r, err := backup.Verify(c.Context(), args[0], secret, percent(c.ErrOrStderr(), "验证 / verify"))
 		if err != nil {
 			return err
 		}
@@ -60,7 +74,7 @@ func backupRestore() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := node.Restore(c.Context(), args[0], secret, dir)
+		r, err := node.Restore(c.Context(), args[0], secret, dir, percent(c.ErrOrStderr(), "恢复 / restore"))
 		if err != nil {
 			return err
 		}
@@ -80,7 +94,37 @@ func askSecret(c *cobra.Command) (string, error) {
 	fmt.Fprint(c.ErrOrStderr(), "应急单上的密钥 / key of the emergency sheet: ")
 	line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
 	if strings.TrimSpace(line) == "" {
-		return "", fmt.Errorf("没有输入密钥 / no key was given: %w", err)
+		return "", errors.Join(errors.New("没有输入密钥 / no key was given"), err)
 	}
 	return line, nil
+}
+
+// meter counts what is written.
+type meter struct {
+	w     io.Writer
+	done  int64
+	total int64
+	show  func(done, total int64)
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.done += int64(n)
+	m.show(m.done, m.total)
+	return n, err
+}
+
+// percent shows progress on one line of the terminal.
+func percent(w io.Writer, what string) func(done, total int64) {
+	last := int64(-1)
+	return func(done, total int64) {
+		p := min(done*100/max(total, 1), 100)
+		if p != last {
+			fmt.Fprintf(w, "\r%s %d%%", what, p)
+			last = p
+		}
+		if p == 100 {
+			fmt.Fprintln(w)
+		}
+	}
 }

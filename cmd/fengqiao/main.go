@@ -13,10 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fengqiao/fengqiao/cluster/journal"
-	"github.com/fengqiao/fengqiao/node/audit"
-	"github.com/fengqiao/fengqiao/node/service"
-	"github.com/fengqiao/fengqiao/node/store"
+	"github.com/fengqiao/fengqiao/backup"
+	"github.com/fengqiao/fengqiao/node/control"
+	"github.com/fengqiao/fengqiao/node/identity"
 )
 
 // version is set when a release is built.
@@ -39,7 +38,7 @@ func main() {
 func root() *cobra.Command {
 	c := &cobra.Command{Use: "fengqiao", Short: "枫桥：乡镇综合指挥中心一体机 / township command centre in one box", Version: version,
 		SilenceUsage: true, SilenceErrors: true}
-	c.AddCommand(initCommand(), serveCommand(), demoCommand(), importCommand(), exportCommand(), userCommand(), checkCommand(), backupCommand())
+	c.AddCommand(initCommand(), serveCommand(), demoCommand(), importCommand(), exportCommand(), userCommand(), checkCommand(), backupCommand(), setupCodeCommand())
 	return c
 }
 
@@ -61,23 +60,27 @@ func logger(level string) *slog.Logger {
 
 // sentence says an error for a person at the terminal, in both languages.
 func sentence(err error) string {
-	var wrong *service.InputError
+	var small *backup.RoomError
+	var damaged *backup.DamageError
 	switch {
-	case errors.As(err, &wrong) && len(wrong.Fields) > 0:
-		return wrong.Fields[0].Message.ZH + " / " + wrong.Fields[0].Message.EN
-	case errors.Is(err, store.ErrInUse):
-		return "另一个进程正在使用这个数据目录 / another process uses this data directory"
-	case errors.Is(err, service.ErrNotFound):
-		return "没有找到 / not found"
+	case errors.Is(err, backup.ErrKey):
+		return "密钥不对，打不开这个备份：请核对应急单上的密钥和备份文件 / the key does not open this archive: compare it with the emergency sheet"
+	case errors.Is(err, backup.ErrNotEmpty):
+		return "目录不是空的，为免覆盖数据不予恢复；请换一个新目录 / the directory is not empty; name a new one"
+	case errors.As(err, &damaged):
+		return "备份已损坏或不完整，什么也没有恢复：" + damaged.Reason + " / the archive is damaged, nothing was restored"
+	case errors.As(err, &small):
+		return fmt.Sprintf("%s 空间不足：需要 %d MiB，剩余 %d MiB / not enough room", small.Dir, small.Need>>20, small.Free>>20)
+	case errors.Is(err, identity.ErrNone):
+		return "这个目录里没有本机数据，请先执行 init / no box in this directory, use init first"
 	}
-	return err.Error()
+	p := control.Explain(err)
+	return p.Error()
 }
 
 func code(err error) int {
-	var j *journal.DamageError
-	var s *store.DamageError
-	var a *audit.DamageError
-	if errors.As(err, &j) || errors.As(err, &s) || errors.As(err, &a) || errors.Is(err, errDamage) {
+	var damaged *backup.DamageError
+	if control.Explain(err).Damage || errors.As(err, &damaged) || errors.Is(err, errDamage) {
 		return exitDamage
 	}
 	return exitFailed

@@ -1,154 +1,193 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fengqiao/fengqiao/backup"
+	"github.com/fengqiao/fengqiao/node/api"
+	"github.com/fengqiao/fengqiao/node/control"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
-	"github.com/fengqiao/fengqiao/node/sheet"
 )
 
+// importLists are the commands below import and the lists that they bring.
+var importLists = []struct{ use, list, short string }{
+	{"stations", "stations", "站办所和网格 / stations and grids"},
+	{"committees", "committees", "调解委员会 / mediation committees"},
+	{"people", "people", "人员账号 / people who may sign in"},
+	{"rosters", "rosters", "排班表 / duty rosters"},
+	{"cases", "mediation", "历史事项，默认为调解案件 / old matters, mediation cases unless --kind says otherwise"},
+}
+
 func importCommand() *cobra.Command {
-	c := &cobra.Command{Use: "import", Short: "导入 / import lists"}
-	var dir string
-	divisions := &cobra.Command{Use: "divisions FILE", Short: "导入区划表（CSV）/ a list of divisions", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		data, err := os.ReadFile(args[0])
-		if err != nil {
-			return err
-		}
-		rows, err := service.ParseDivisions(filepath.Base(args[0]), data)
-		if err != nil {
-			return err
-		}
-		return withBox(dir, func(b *service.Box) error {
-			counts, err := b.ImportDivisions(c.Context(), rows)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "区划 / divisions: 县 %d，乡镇 %d，村（社区）%d，其他 %d；新增 %d，变更 %d，未变 %d\n",
-				counts.Levels[domain.LevelCounty], counts.Levels[domain.LevelTownship], counts.Levels[domain.LevelVillage],
-				len(rows)-counts.Levels[domain.LevelCounty]-counts.Levels[domain.LevelTownship]-counts.Levels[domain.LevelVillage],
-				counts.New, counts.Changed, counts.Same)
-			return nil
-		})
-	}}
-	dataFlag(divisions, &dir)
-	c.AddCommand(divisions, importCases())
+	c := &cobra.Command{Use: "import", Short: "导入（CSV、XLSX）/ import lists"}
+	c.AddCommand(importDivisions(), importUndo())
+	for _, l := range importLists {
+		c.AddCommand(importList(l.use, l.list, l.short))
+	}
 	return c
 }
 
-func importCases() *cobra.Command {
-	var dir, kind, user string
-	var dry bool
-	columns := map[string]string{}
-	c := &cobra.Command{Use: "cases FILE", Short: "导入历史事项（CSV、XLSX）/ old matters", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+func importDivisions() *cobra.Command {
+	var dir string
+	c := &cobra.Command{Use: "divisions FILE", Short: "区划表 / a list of divisions", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		data, err := os.ReadFile(args[0])
 		if err != nil {
 			return err
 		}
-		return withBox(dir, func(b *service.Box) error {
-			caller, ok := b.CallerByName(user)
-			if !ok {
-				return fmt.Errorf("没有账号 %s / no account %s", user, user)
-			}
-			job, err := b.BeginImport(caller, kind, filepath.Base(args[0]), data)
-			if err == nil {
-				job, err = b.MapImport(caller, job.ID, columns)
-			}
-			if err != nil {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var n api.DivisionCounts
+			if err := door.Call(c.Context(), "divisions", control.Name{Name: filepath.Base(args[0])}, bytes.NewReader(data), &n); err != nil {
 				return err
 			}
-			out := c.OutOrStdout()
-			for _, col := range job.Columns {
-				fmt.Fprintf(out, "  %-24s → %s\n", col.Header, col.Field)
-			}
-			for _, e := range job.Errors {
-				fmt.Fprintf(out, "  第 %d 行 第 %d 列（%s）：%s\n", e.Row, e.Column, e.Header, e.Message)
-			}
-			if job.ErrorCount > 0 {
-				return fmt.Errorf("%d 处错误，没有导入任何一行 / %d errors, nothing was imported", job.ErrorCount, job.ErrorCount)
-			}
-			if dry {
-				fmt.Fprintf(out, "试导通过：%d 行 / dry run: %d rows are right\n", job.Rows, job.Rows)
-				return nil
-			}
-			if job, err = b.CommitImport(c.Context(), caller, job.ID); err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "已导入 %d 行 / %d rows imported\n", job.Done, job.Done)
+			fmt.Fprintf(c.OutOrStdout(), "区划 / divisions: 县 %d，乡镇 %d，村（社区）%d；新增 %d，变更 %d，未变 %d\n",
+				n.Levels[domain.LevelCounty], n.Levels[domain.LevelTownship], n.Levels[domain.LevelVillage], n.New, n.Changed, n.Same)
 			return nil
 		})
 	}}
 	dataFlag(c, &dir)
-	c.Flags().StringVar(&kind, "kind", "mediation", "kind of matter")
+	return c
+}
+
+func importList(use, list, short string) *cobra.Command {
+	var dir, user string
+	var dry bool
+	columns := map[string]string{}
+	c := &cobra.Command{Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		data, err := os.ReadFile(args[0])
+		if err != nil {
+			return err
+		}
+		in := control.Import{List: list, Name: filepath.Base(args[0]), User: user, Dry: dry, Columns: columns}
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var job api.Import
+			if err := door.Call(c.Context(), "import", in, bytes.NewReader(data), &job); err != nil {
+				return err
+			}
+			return report(c.OutOrStdout(), job, dry)
+		})
+	}}
+	dataFlag(c, &dir)
 	c.Flags().StringVar(&user, "user", "", "user under whose rights it is done")
 	c.Flags().BoolVar(&dry, "dry-run", false, "check without writing")
 	c.Flags().StringToStringVar(&columns, "column", nil, "header=field, where the guess is wrong")
+	if use == "cases" {
+		c.Flags().StringVar(&list, "kind", list, "kind of matter: mediation, event, …")
+	}
+	return c
+}
+
+// report says what an import did or what is wrong, by row and column.
+func report(out io.Writer, job api.Import, dry bool) error {
+	for _, col := range job.Columns {
+		fmt.Fprintf(out, "  %-24s → %s\n", col.Header, col.Field)
+	}
+	for _, e := range job.Errors {
+		fmt.Fprintf(out, "  第 %d 行 第 %d 列（%s）：%s\n", e.Row, e.Column, e.Header, e.Message)
+	}
+	switch {
+	case job.ErrorCount > 0:
+		return fmt.Errorf("%d 处错误，没有导入任何一行 / %d errors, nothing was imported", job.ErrorCount, job.ErrorCount)
+	case dry:
+		fmt.Fprintf(out, "试导通过：%d 行 / dry run: %d rows are right\n", job.Rows, job.Rows)
+		return nil
+	}
+	for _, p := range job.FirstPasswords {
+		fmt.Fprintf(out, "  %s  %s  初始密码 / first password: %s\n", p.Username, p.Name, p.Password)
+	}
+	if len(job.FirstPasswords) > 0 {
+		fmt.Fprintln(out, "初始密码只显示这一次，请当面交给本人，首次登录须修改 / first passwords are shown once; hand them over in person")
+	}
+	fmt.Fprintf(out, "已导入 %d 行，撤销用 / %d rows imported, take back with: fengqiao import undo %s\n", job.Done, job.Done, job.ID)
+	return nil
+}
+
+func importUndo() *cobra.Command {
+	var dir, user string
+	c := &cobra.Command{Use: "undo ID", Short: "撤销一次导入，有人办理过的行保留 / take an import back; rows worked on since stay", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var job api.Import
+			if err := door.Call(c.Context(), "undo-import", control.Undo{ID: args[0], User: user}, nil, &job); err != nil {
+				return err
+			}
+			for _, r := range job.Touched {
+				fmt.Fprintf(c.OutOrStdout(), "  保留 / kept: %s %s\n", r.Number, r.ID)
+			}
+			fmt.Fprintln(c.OutOrStdout(), "已撤销 / undone")
+			return nil
+		})
+	}}
+	dataFlag(c, &dir)
+	c.Flags().StringVar(&user, "user", "", "user under whose rights it is done")
 	return c
 }
 
 func exportCommand() *cobra.Command {
 	var dir, kind, to string
-	c := &cobra.Command{Use: "export", Short: "导出事项 / export matters (full values)", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return withBox(dir, func(b *service.Box) error {
-			table, err := b.Export(kind)
-			if err != nil {
-				return err
+	c := &cobra.Command{Use: "export", Short: "导出全部清单，可再导入 / export every list, full values, to be imported again", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			if kind != "" {
+				return exportOne(c, door, kind, to)
 			}
-			f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-			if err != nil {
-				return err
-			}
-			if filepath.Ext(to) == ".xlsx" {
-				err = sheet.WriteXLSX(f, kind, table.Header, table.Output())
-			} else {
-				err = sheet.WriteCSV(f, table.Header, table.Output())
-			}
-			if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.OutOrStdout(), "已导出 %d 行 / %d rows: %s\n", len(table.Rows), len(table.Rows), to)
-			return nil
+			return exportAll(c, door, to)
 		})
 	}}
 	dataFlag(c, &dir)
-	c.Flags().StringVar(&kind, "kind", "mediation", "kind of matter")
-	c.Flags().StringVar(&to, "to", "", "file to write, .csv or .xlsx")
+	c.Flags().StringVar(&kind, "kind", "", "one list: divisions, stations, committees, people, rosters, event, mediation, …")
+	c.Flags().StringVar(&to, "to", "", "new directory for everything; with --kind a file, .csv or .xlsx")
 	if err := c.MarkFlagRequired("to"); err != nil {
 		panic(err)
 	}
 	return c
 }
 
-// withBox opens the box for a tool; a running box refuses by its file lock.
-func withBox(dir string, f func(*service.Box) error) error {
-	b, err := service.Open(service.Options{Dir: dir, Log: logger("warn"), Version: version})
+// exportAll writes every list into a new directory, numbered in the order
+// in which an empty box takes them.
+func exportAll(c *cobra.Command, door *control.Client, to string) error {
+	var lists []string
+	if err := door.Call(c.Context(), "exports", nil, nil, &lists); err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for i, list := range lists {
+		if err := exportOne(c, door, list, filepath.Join(to, fmt.Sprintf("%02d-%s.csv", i+1, list))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exportOne(c *cobra.Command, door *control.Client, list, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s 已经存在，不覆盖 / exists and is not overwritten", to)
+	}
+	err := backup.Save(to, func(w io.Writer) error {
+		return door.Fetch(c.Context(), "export", control.Export{List: list, Format: strings.TrimPrefix(filepath.Ext(to), ".")}, w)
+	})
 	if err != nil {
 		return err
 	}
-	err = f(b)
-	if cerr := b.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	fmt.Fprintf(c.OutOrStdout(), "已导出 / exported: %s\n", to)
+	return nil
 }
 
 func userCommand() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "账号 / accounts"}
 	var dir string
 	reset := &cobra.Command{Use: "reset-password NAME", Short: "重置密码 / give a new first password", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return withBox(dir, func(b *service.Box) error {
-			id, ok := b.AccountByName(args[0])
-			if !ok {
-				return service.ErrNotFound
-			}
-			password, err := b.ResetPassword(c.Context(), b.Technician(), id)
-			if err != nil {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var password string
+			if err := door.Call(c.Context(), "reset-password", control.Name{Name: args[0]}, nil, &password); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s 的新初始密码 / new first password: %s （登录后须修改 / must be changed）\n", args[0], password)
@@ -156,13 +195,9 @@ func userCommand() *cobra.Command {
 		})
 	}}
 	dataFlag(reset, &dir)
-	unlock := &cobra.Command{Use: "unlock NAME", Short: "启用账号 / enable an account again", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return withBox(dir, func(b *service.Box) error {
-			id, ok := b.AccountByName(args[0])
-			if !ok {
-				return service.ErrNotFound
-			}
-			if err := b.Unlock(b.Technician(), id); err != nil {
+	unlock := &cobra.Command{Use: "unlock NAME", Short: "解除登录锁定 / forgive failed sign-ins", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			if err := door.Call(c.Context(), "unlock", control.Name{Name: args[0]}, nil, &struct{}{}); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s 已解锁 / unlocked\n", args[0])
@@ -174,27 +209,68 @@ func userCommand() *cobra.Command {
 	return c
 }
 
-func checkCommand() *cobra.Command {
+// setupCodeCommand shows a new code when the first output of the service
+// has gone by or the code has run out.
+func setupCodeCommand() *cobra.Command {
 	var dir string
-	c := &cobra.Command{Use: "check", Short: "核查数据 / verify journal, store, counters, attachments, audit", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		out := c.OutOrStdout()
-		report, err := service.Check(c.Context(), dir, func(stage string, done, total int64) {
-			fmt.Fprintf(c.ErrOrStderr(), "\r%s %d/%d", stage, done, total)
-		})
+	c := &cobra.Command{Use: "setup-code", Short: "重新取得首次设置码 / a new code for the first set-up", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		door, err := control.Dial(dir)
+		if errors.Is(err, control.ErrClosed) {
+			return errors.New("本机没有在运行，请先启动服务 / the box is not running, start the service first")
+		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "日志 / journal: %d 操作 operations, %d 组 groups\n数据库 / store: %d 记录 records, %d 索引 index keys, %d 计数 counters\n附件 / attachments: %d\n审计 / audit: %d\n",
-			report.Operations, report.Groups, report.Store.Records, report.Store.Keys, report.Store.Counters, report.Blobs, report.Audit)
-		for _, p := range report.Problems {
+		var code string
+		if err := door.Call(c.Context(), "setup-code", nil, nil, &code); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "设置码 / setup code: %s （30 min）\n", code)
+		return nil
+	}}
+	dataFlag(c, &dir)
+	return c
+}
+
+func checkCommand() *cobra.Command {
+	var dir string
+	var deep bool
+	c := &cobra.Command{Use: "check", Short: "核查数据 / verify journal, store, counters, attachments, audit", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		r, err := check(c, dir, deep)
+		if err != nil {
+			return err
+		}
+		out := c.OutOrStdout()
+		fmt.Fprintf(out, "\n日志 / journal: %d 操作 operations, %d 组 groups\n数据库 / store: %d 记录 records, %d 索引 index keys, %d 计数 counters\n附件 / attachments: %d\n审计 / audit: %d\n摘要 / digest: %s\n",
+			r.Operations, r.Groups, r.Store.Records, r.Store.Keys, r.Store.Counters, r.Blobs, r.Audit, r.Store.Digest)
+		if deep {
+			fmt.Fprintf(out, "密封内容 / sealed: %d 可读 readable, %d 已销毁 erased\n", r.Opened, r.Erased)
+		}
+		for _, p := range r.Problems {
 			fmt.Fprintln(out, "[-]", p)
 		}
-		if len(report.Problems) > 0 {
+		if len(r.Problems) > 0 {
 			return errDamage
 		}
 		fmt.Fprintln(out, "[+] 全部完好 / everything is whole")
 		return nil
 	}}
 	dataFlag(c, &dir)
+	c.Flags().BoolVar(&deep, "deep", false, "also open every sealed value and attachment")
 	return c
+}
+
+// check asks the running box; one that does not run is not opened before
+// its files are proved.
+func check(c *cobra.Command, dir string, deep bool) (r service.CheckReport, err error) {
+	if _, derr := control.Dial(dir); errors.Is(derr, control.ErrClosed) {
+		if err := ownDirectory(dir); err != nil {
+			return r, err
+		}
+		return service.Check(c.Context(), dir, service.CheckOptions{Deep: deep, Progress: func(stage string, done, _ int64) { fmt.Fprintf(c.ErrOrStderr(), "\r%s %d", stage, done) }})
+	}
+	err = throughDoor(c, dir, func(door *control.Client) error {
+		return door.Call(c.Context(), "check", control.Check{Deep: deep}, nil, &r)
+	})
+	return r, err
 }

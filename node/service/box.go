@@ -81,6 +81,8 @@ type Box struct {
 	hurried  chan struct{} // the carrier is waited for
 	walls    walls
 	imports  importJobs
+	files    sync.Mutex // journal segments stay where they are
+	deriving sync.Mutex // what records derive from changes for many at once
 	closing  chan struct{}
 	carried  chan struct{}
 	stopOnce sync.Once

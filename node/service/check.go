@@ -16,12 +16,14 @@ import (
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/identity"
+	"github.com/fengqiao/fengqiao/node/seal"
 	"github.com/fengqiao/fengqiao/node/store"
 )
 
 // CheckReport is what Check found. Problems is empty when all is whole.
 type CheckReport struct {
 	Operations, Groups, Blobs int64
+	Opened, Erased            int64 // sealed values and attachments, of a deep check
 	Audit                     uint64
 	Store                     store.Report
 	Problems                  []string
@@ -33,50 +35,153 @@ func (r *CheckReport) problem(err error) {
 	}
 }
 
+// CheckProgress hears how far a check is; total is 0 when it is not known.
+type CheckProgress func(stage string, done, total int64)
+
+// CheckOptions say how far a check goes.
+type CheckOptions struct {
+	Deep     bool // also open every sealed value and attachment
+	Progress CheckProgress
+}
+
 // Check verifies a box that is not running: chain and signatures of the
 // journal, checksums, lists and counters of the store by a recount, hashes
 // of attachments, the audit's chain. Damage is a problem in the report.
-func Check(ctx context.Context, dir string, progress func(stage string, done, total int64)) (CheckReport, error) {
-	if progress == nil {
-		progress = func(string, int64, int64) {}
-	}
+func Check(ctx context.Context, dir string, o CheckOptions) (CheckReport, error) {
 	var r CheckReport
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
 	id, err := identity.Load(filepath.Join(dir, "identity"))
 	if err != nil {
 		return r, err
 	}
-	r.problem(r.checkJournal(dir, id, progress))
-	head, err := audit.Verify(filepath.Join(dir, "audit"), audit.Head{})
-	r.Audit = head.Seq
-	r.problem(err)
-	blobs, err := r.checkBlobs(dir, progress)
-	r.problem(err)
-	pages, err := store.CheckFile(filepath.Join(dir, "store.db"))
-	if err != nil {
+	if err := r.checkFiles(ctx, dir, id, 0, o.Progress); err != nil {
 		return r, err
 	}
+	pages, err := store.CheckFile(filepath.Join(dir, "store.db"))
 	r.Problems = append(r.Problems, pages...)
-	if len(r.Problems) > 0 {
-		return r, nil // opening the box on damage would only say it again
+	if err != nil || len(r.Problems) > 0 {
+		return r, err // opening the box on damage would only say it again
 	}
 	b, err := Open(Options{Dir: dir, Fatal: r.problem})
 	if err != nil {
 		r.problem(err)
 		return r, nil
 	}
-	err = b.settled(ctx)
-	if err == nil {
-		r.Store, err = b.store.Check(ctx, b.derive, func(done, total int64) { progress("store", done, total) })
-	}
-	r.problem(r.missingBlobs(b.store, blobs))
-	r.Problems = append(r.Problems, r.Store.Problems...)
-	return r, errors.Join(err, b.Close())
+	err = errors.Join(b.checkStore(ctx, &r, o), b.Close())
+	return r, err
 }
 
-func (r *CheckReport) checkJournal(dir string, id *identity.Identity, progress func(string, int64, int64)) error {
+// Check verifies the box while it works: everything that was answered when
+// it began. Imports and calendars wait for it.
+func (b *Box) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
+	var r CheckReport
+	b.deriving.Lock()
+	defer b.deriving.Unlock()
+	b.overlay.mu.RLock()
+	last := b.overlay.last
+	b.overlay.mu.RUnlock()
+	b.files.Lock()
+	err := r.checkFiles(ctx, b.opts.Dir, b.id, last, o.Progress)
+	b.files.Unlock()
+	if err != nil {
+		return r, err
+	}
+	result := "ok"
+	if err = b.checkStore(ctx, &r, o); len(r.Problems) > 0 {
+		result = "damage"
+	}
+	return r, errors.Join(err, b.noteFor(envelope.RecordID{}, audit.Entry{Action: "check", Result: result}))
+}
+
+// checkFiles proves what can be read without the box.
+func (r *CheckReport) checkFiles(ctx context.Context, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
+	err := r.checkJournal(ctx, dir, id, last, progress)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.problem(err)
+	head, err := audit.Verify(filepath.Join(dir, "audit"), audit.Head{})
+	r.Audit = head.Seq
+	r.problem(err)
+	r.problem(r.checkBlobs(dir, progress))
+	return nil
+}
+
+func (b *Box) checkStore(ctx context.Context, r *CheckReport, o CheckOptions) (err error) {
+	if err := b.settled(ctx); err != nil {
+		return err
+	}
+	r.Store, err = b.store.Check(ctx, b.derive, func(done, total int64) { o.Progress("store", done, total) })
+	r.Problems = append(r.Problems, r.Store.Problems...)
+	r.problem(b.missingBlobs(r))
+	if err == nil && o.Deep {
+		err = b.checkSealed(ctx, r, o.Progress)
+	}
+	return err
+}
+
+// checkSealed opens everything that the box should be able to open.
+func (b *Box) checkSealed(ctx context.Context, r *CheckReport, progress CheckProgress) error {
+	var from envelope.RecordID
+	for more := true; more; {
+		var err error
+		from, more, err = b.store.EachRecord(from, 200, func(rec *domain.Record) error {
+			for _, f := range allSealed(rec) {
+				_, err := b.open(rec.Definition.ID, f)
+				r.opened(fmt.Sprintf("record %s, %s", rec.ID, f.Path), err)
+			}
+			for _, f := range rec.Files {
+				r.opened(fmt.Sprintf("attachment %x", f.Hash[1:]), b.proveFile(f))
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+		progress("sealed", r.Opened, 0)
+	}
+	return nil
+}
+
+func (r *CheckReport) opened(what string, err error) {
+	switch {
+	case err == nil:
+		r.Opened++
+	case errors.Is(err, ErrErased):
+		r.Erased++
+	default:
+		r.problem(fmt.Errorf("%s cannot be opened: %w", what, err))
+	}
+}
+
+// proveFile reads an attachment through its key.
+func (b *Box) proveFile(f domain.File) error {
+	key, err := b.contentKey(f.Key)
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(b.blobPath(f.Hash))
+	if err != nil {
+		return err
+	}
+	plain, err := seal.OpenBlob(in, key.Key)
+	if err == nil {
+		_, err = io.Copy(io.Discard, plain)
+	}
+	return errors.Join(err, in.Close())
+}
+
+// errSeen ends the walk at the newest operation that was answered.
+var errSeen = errors.New("service: the rest is being written")
+
+// checkJournal walks the chain; last is the newest operation of the present
+// incarnation to look at, 0 for all.
+func (r *CheckReport) checkJournal(ctx context.Context, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
 	head := envelope.Head{Incarnation: 1} // the first operation ever follows nothing
 	public := id.PublicKey()
-	return journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
+	err := journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
 		r.Groups++
 		if g.Erasing > 0 {
 			r.problem(fmt.Errorf("journal: the erasure of %d keys before operation %d was not finished; erase again", g.Erasing, g.Head.Seq))
@@ -98,14 +203,19 @@ func (r *CheckReport) checkJournal(dir string, id *identity.Identity, progress f
 		if r.Groups%1000 == 0 {
 			progress("journal", r.Operations, 0)
 		}
-		return nil
+		if last > 0 && head.Incarnation == id.Incarnation() && head.Seq >= last {
+			return errSeen
+		}
+		return ctx.Err()
 	})
+	if errors.Is(err, errSeen) {
+		return nil
+	}
+	return err
 }
 
-// checkBlobs reads every attachment against the hash in its name, and gives
-// the names.
-func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)) (map[string]bool, error) {
-	names := map[string]bool{}
+// checkBlobs reads every attachment against the hash in its name.
+func (r *CheckReport) checkBlobs(dir string, progress CheckProgress) error {
 	root := filepath.Join(dir, "blobs")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -125,25 +235,24 @@ func (r *CheckReport) checkBlobs(dir string, progress func(string, int64, int64)
 		if d.Name() != want {
 			r.problem(fmt.Errorf("attachment %s was changed", d.Name()))
 		}
-		names[d.Name()] = true
 		progress("blobs", r.Blobs, 0)
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return nil
 	}
-	return names, err
+	return err
 }
 
-// missingBlobs finds attachments that a record names and nobody has.
-func (r *CheckReport) missingBlobs(s *store.Store, have map[string]bool) error {
+// missingBlobs finds attachments that a record names and the box lacks.
+func (b *Box) missingBlobs(r *CheckReport) error {
 	from, more := envelope.RecordID{}, true
 	for more {
 		var err error
-		from, more, err = s.EachRecord(from, 1000, func(rec *domain.Record) error {
+		from, more, err = b.store.EachRecord(from, 1000, func(rec *domain.Record) error {
 			for _, f := range rec.Files {
-				if name := hex.EncodeToString(f.Hash[:]); !have[name] {
-					r.problem(fmt.Errorf("attachment %s of record %s is missing", name, rec.ID))
+				if _, err := os.Stat(b.blobPath(f.Hash)); err != nil {
+					r.problem(fmt.Errorf("attachment %s of record %s is missing", hex.EncodeToString(f.Hash[:]), rec.ID))
 				}
 			}
 			return nil

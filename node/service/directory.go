@@ -176,6 +176,7 @@ func (b *Box) ImportCalendar(ctx context.Context, c Caller, data []byte) error {
 		return &InputError{Fields: []FieldError{{Path: "file", Code: "bad_calendar", Message: domain.Text{
 			ZH: "不是可用的节假日文件：应为一年的 JSON，含 year、papers 和 days（日期、名称、是否放假）", EN: "Not a calendar file: " + err.Error()}}}}
 	}
+	b.deriving.Lock()
 	fields := map[string]any{"days": y.Lines(), "papers": y.Papers()}
 	if _, known := b.policy.Load().years[y.Number()]; known {
 		_, err = b.Step(ctx, c, calendarID(y.Number()), "amend", "", Input{Fields: fields})
@@ -184,6 +185,7 @@ func (b *Box) ImportCalendar(ctx context.Context, c Caller, data []byte) error {
 		_, err = b.createWith(ctx, c, calendarID(y.Number()), kindCalendar, "", Input{Fields: fields}, nil)
 	}
 	if err != nil {
+		b.deriving.Unlock()
 		return err
 	}
 	b.rederive()
@@ -233,9 +235,11 @@ func definitionProblems(err error, lang string) []api.DefinitionProblem {
 }
 
 // rederive has every record's lists and due times computed again in the
-// background, a chunk at a time so that people's work goes first.
+// background, a chunk at a time so that people's work goes first. It gives
+// deriving free when it is through.
 func (b *Box) rederive() {
 	b.work.Go(func() {
+		defer b.deriving.Unlock()
 		var from envelope.RecordID
 		for more := true; more; {
 			var ids []envelope.RecordID

@@ -1,11 +1,13 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/sheet"
@@ -49,9 +51,12 @@ func (b *Box) Exports() []string {
 // persons are in full: only root at the terminal, who holds the keys anyway,
 // may. The rows are in the order of their content, so that the same records
 // give the same bytes whatever box holds them.
-func (b *Box) Export(id string) (Table, error) {
+func (b *Box) Export(ctx context.Context, id string) (Table, error) {
 	out := Table{List: id}
-	var err error
+	err := b.settled(ctx)
+	if err != nil {
+		return out, err
+	}
 	if id == listDivisions {
 		b.exportDivisions(&out)
 	} else {
@@ -61,7 +66,7 @@ func (b *Box) Export(id string) (Table, error) {
 		return out, err
 	}
 	slices.SortFunc(out.Rows, compareRows)
-	return out, b.note(audit.Entry{Action: "export", ObjectKind: id, Result: "ok", Role: domain.RoleTechnician, Details: map[string]string{"rows": strconv.Itoa(len(out.Rows))}})
+	return out, b.noteFor(envelope.RecordID{}, audit.Entry{Action: "export", ObjectKind: id, Result: "ok", Details: map[string]string{"rows": strconv.Itoa(len(out.Rows))}})
 }
 
 func compareRows(a, b []sheet.Cell) int {

@@ -175,7 +175,7 @@ func TestFaultFlippedByte(t *testing.T) {
 			if err := os.WriteFile(file, bad, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			report, err := Check(context.Background(), b.dir, nil)
+			report, err := Check(context.Background(), b.dir, CheckOptions{})
 			if err == nil && len(report.Problems) == 0 {
 				t.Fatalf("%s: the flip at %d of %d was not found", filepath.Base(file), at, used)
 			}
@@ -184,7 +184,7 @@ func TestFaultFlippedByte(t *testing.T) {
 			}
 		}
 	}
-	report, err := Check(context.Background(), b.dir, nil)
+	report, err := Check(context.Background(), b.dir, CheckOptions{})
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("the box itself: %v %v", report.Problems, err)
 	}

@@ -97,6 +97,9 @@ func (b *Box) Health() (api.Health, error) {
 	head, err := b.store.Head()
 	h := api.Health{StartedAt: b.started.UnixMilli(), ServerTime: now, Checks: b.Readiness(), Clock: clockText(quality).ZH,
 		Operations: f.Operations, Lag: f.Lag, Records: f.Records, Head: head, Walls: b.wallList()}
+	if err == nil {
+		h.LastBackup, err = b.lastBackup()
+	}
 	if b.finder != nil {
 		s := b.finder.Status()
 		h.IndexedTo, h.Rebuilding, h.RebuildPercent = s.IndexedTo, s.Rebuilding, s.Percent
@@ -134,6 +137,8 @@ func (b *Box) housekeep(context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.files.Lock()
+	defer b.files.Unlock()
 	_, err = b.journal.Archive(position.Seq)
 	return err
 }

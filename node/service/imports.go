@@ -386,6 +386,8 @@ func (b *Box) runImport(ctx context.Context, c Caller, j *importJob) error {
 		}
 		return errors.Join(err, b.settleImport(ctx, j.record))
 	}
+	b.deriving.Lock()
+	defer b.deriving.Unlock()
 	if _, err := b.Step(ctx, b.BoxCaller(), j.record, "finish", "", Input{}); err != nil {
 		return err
 	}
@@ -496,6 +498,8 @@ func (b *Box) UndoImport(ctx context.Context, c Caller, id string) (api.Import, 
 	}
 	b.imports.running.Lock()
 	defer b.imports.running.Unlock()
+	b.deriving.Lock()
+	defer b.deriving.Unlock()
 	rid, err := envelope.ParseRecordID(id)
 	if err != nil {
 		return out, err

@@ -120,7 +120,7 @@ func TestImportCutByACrash(t *testing.T) {
 
 func (b *testBox) exported(kind string) []byte {
 	b.t.Helper()
-	table, err := b.Export(kind)
+	table, err := b.Export(context.Background(), kind)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ const (
 	deviceLife     = 180 * 24 * time.Hour
 
 	breakGlassUser = "break-glass"
+	terminal       = "terminal" // the address of who stands at the box
 	fieldPassword  = "password"
 )
 
@@ -349,7 +350,13 @@ func (b *Box) note(e audit.Entry) error {
 	return asFull(err)
 }
 
+// noteFor names who did it; without a user it was the technician at the
+// box's own terminal.
 func (b *Box) noteFor(user envelope.RecordID, e audit.Entry) error {
+	if user.IsZero() {
+		e.Role, e.Organisation, e.Address = domain.RoleTechnician, b.Organisation(), terminal
+		return b.note(e)
+	}
 	e.Actor = user.String()
 	if acc := b.policy.Load().accounts[user]; acc != nil && len(acc.Grants) > 0 {
 		e.Role, e.Organisation = acc.Grants[0].Role, acc.Grants[0].Organisation

@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +25,7 @@ type Report struct {
 	Records  int64
 	Keys     int64
 	Counters int64
+	Digest   string // of all records: equal boxes have equal ones
 	Problems []string
 }
 
@@ -60,6 +63,8 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 		if err := c.records(ctx, total, progress); err != nil {
 			return err
 		}
+		sum := sha256.Sum256(c.digest.bytes())
+		c.report.Digest = hex.EncodeToString(sum[:])
 		c.compareIndex()
 		c.compareCounts()
 		c.compareChanges()

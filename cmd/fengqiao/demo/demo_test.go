@@ -72,7 +72,7 @@ func TestSeedTellsEveryState(t *testing.T) {
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if report, err := service.Check(ctx, dir, func(string, int64, int64) {}); err != nil || len(report.Problems) > 0 {
+	if report, err := service.Check(ctx, dir, service.CheckOptions{}); err != nil || len(report.Problems) > 0 {
 		t.Errorf("check: %v %v", err, report.Problems)
 	}
 }
