@@ -81,7 +81,7 @@ func TestRestoreWithSheetAndStickAlone(t *testing.T) {
 	if err := backup.Save(second, func(w io.Writer) error { return node.Archive(t.Context(), n.Box, "1", w) }); err != nil {
 		t.Fatal(err)
 	}
-	h, err := n.Box.Health()
+	h, err := n.Box.Health("zh")
 	if err != nil || h.LastBackup == 0 {
 		t.Fatalf("last backup %d, %v", h.LastBackup, err)
 	}

@@ -334,7 +334,7 @@ func TestSearchRebuilds(t *testing.T) {
 	}
 	w.node = n
 	whole("lost")
-	h, err := n.Box.Health()
+	h, err := n.Box.Health("zh")
 	if err != nil || h.Rebuilding || h.RebuildPercent != 100 || h.IndexedTo != h.Head {
 		t.Errorf("health: %+v %v", h, err)
 	}

@@ -307,3 +307,49 @@ func TestSetupOnce(t *testing.T) {
 		t.Errorf("signing in before: %d %s", status, answer)
 	}
 }
+
+// TestTwoOfficers on one record: the second is told what the first did, and
+// repeats on what stands now.
+func TestTwoOfficers(t *testing.T) {
+	w := theWorld(t)
+	id := w.create(cadre, "event", "report", map[string]any{"title": "两人同时办", "type": "01", "village": village})
+	var page api.Record
+	w.clients[duty].want(200, "GET", "/records/"+id, nil, &page)
+	amend := func(n int, seen string) map[string]any {
+		return map[string]any{"seen": seen, "fields": map[string]any{"people_count": n}, "inputs": map[string]any{"reason": "typo"}}
+	}
+	w.clients[duty].want(200, "POST", "/records/"+id+"/steps/amend", amend(3, page.Version), nil)
+	second := w.signIn(duty)
+	status, body := second.do("POST", "/records/"+id+"/steps/amend", amend(5, page.Version))
+	var p api.Problem
+	if err := json.Unmarshal(body, &p); err != nil || status != 409 || p.Code != "changed_meanwhile" {
+		t.Fatalf("%d %s", status, body)
+	}
+	if len(p.Changes) != 1 || p.Changes[0].Step != "amend" || len(p.Changes[0].Changed) != 1 || p.Changes[0].Changed[0].Path != "people_count" || p.Version == page.Version {
+		t.Errorf("the second is not told what happened: %+v", p.Changes)
+	}
+	var after api.Record
+	second.want(200, "POST", "/records/"+id+"/steps/amend", amend(5, p.Version), &after)
+	if n := after.Fields["people_count"].V; n != float64(5) {
+		t.Errorf("people_count %v", n)
+	}
+}
+
+// TestSessionEndsInALongForm: the answer says so, and the same request with
+// the same key goes through after signing in again, once.
+func TestSessionEndsInALongForm(t *testing.T) {
+	w := theWorld(t)
+	c := w.signIn(leader)
+	form := map[string]any{"kind": "event", "fields": map[string]any{"title": "写了很久的表", "type": "01", "village": village}}
+	key := map[string]string{"Idempotency-Key": "a-long-form-1"}
+	c.want(204, "DELETE", "/session", nil, nil)
+	if status, body := c.with("POST", "/records", form, key); status != 401 || code(body) != "session_expired" {
+		t.Fatalf("%d %s", status, body)
+	}
+	again := w.signIn(leader)
+	status, first := again.with("POST", "/records", form, key)
+	_, second := again.with("POST", "/records", form, key)
+	if status != 201 || identity(first) != identity(second) {
+		t.Fatalf("%d %s / %s", status, first, second)
+	}
+}

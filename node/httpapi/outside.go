@@ -40,7 +40,7 @@ func (s *Server) missing(g *gin.Context, status int) {
 func (s *Server) readyz(c *gin.Context) {
 	var out strings.Builder
 	status := http.StatusOK
-	for _, check := range s.box.Readiness() {
+	for _, check := range s.box.Readiness("en") {
 		mark := "[+]"
 		if !check.OK {
 			mark = "[-]"

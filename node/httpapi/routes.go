@@ -364,7 +364,7 @@ func (c *call) events(wall bool) error {
 		return send("", "ping", map[string]int64{"server_time": time.Now().UnixMilli()})
 	}
 	one := func(send func(string, string, any) error, e service.Event) error {
-		if !wall && !box.MayHear(c.caller, e) {
+		if wall && !service.OnWall(e) || !wall && !box.MayHear(c.caller, e) {
 			return nil
 		}
 		out := liveEvent{N: e.N, Kind: e.Kind, New: e.New}
@@ -539,7 +539,7 @@ func adminRoutes(g *registry) {
 		})
 	add(g, Route{Method: get, Path: "/health", ID: "getHealth", Summary: "How the box is", Permission: PermHealth, Status: 200},
 		func(c *call, _ none) (api.Health, error) {
-			h, err := c.server.box.Health()
+			h, err := c.server.box.Health(c.lang())
 			f := c.server.metrics.host.read()
 			h.Version, h.DiskFree, h.DiskTotal, h.MemoryUsed, h.MemoryAll = c.server.o.Version, f.DiskFree, f.DiskTotal, f.MemoryUsed, f.MemoryAll
 			h.Load = strconv.FormatFloat(f.Load, 'f', 2, 64)

@@ -31,42 +31,63 @@ func (b *Box) Figures() Figures {
 }
 
 // Readiness lists what local work needs, and what else people should know.
-func (b *Box) Readiness() []api.Check {
+func (b *Box) Readiness(lang string) []api.Check {
 	f := b.Figures()
-	out := []api.Check{{Name: "journal", OK: !b.stopping(), Text: fmt.Sprintf("%d operations", f.Operations)},
-		{Name: "store", OK: f.Lag <= maxLagOps+maxGroupOps, Text: fmt.Sprintf("%d records, %d operations behind", f.Records, f.Lag)}}
-	out = append(out, b.diskCheck())
 	_, quality := b.clock.Now()
-	out = append(out, api.Check{Name: "clock", OK: quality == envelope.TimeSet || quality == envelope.TimeSynced, Text: clockText(quality).EN})
-	if b.finder != nil {
-		out = append(out, searchCheck(b.finder.Status()))
+	lines := []line{
+		{"journal", !b.stopping(), say("%d 项操作", "%d operations", f.Operations)},
+		{"store", f.Lag <= maxLagOps+maxGroupOps, say("%d 件记录，%d 项操作待入库", "%d records, %d operations behind", f.Records, f.Lag)},
+		b.diskCheck(),
+		{"clock", quality == envelope.TimeSet || quality == envelope.TimeSynced, clockText(quality)},
 	}
-	return append(out, api.Check{Name: "county", OK: false, Text: "not in a county cluster"})
+	if b.finder != nil {
+		lines = append(lines, searchCheck(b.finder.Status()))
+	}
+	lines = append(lines, line{"county", false, say("未加入县级集群", "not in a county cluster")})
+	out := make([]api.Check, len(lines))
+	for i, l := range lines {
+		out[i] = api.Check{Name: l.name, OK: l.ok, Text: l.text.In(lang)}
+	}
+	return out
+}
+
+// line is one thing that can be well or not.
+type line struct {
+	name string
+	ok   bool
+	text domain.Text
+}
+
+func say(zh, en string, figures ...any) domain.Text {
+	return domain.Text{ZH: fmt.Sprintf(zh, figures...), EN: fmt.Sprintf(en, figures...)}
+}
+
+func (l *line) add(more domain.Text) {
+	l.text = domain.Text{ZH: l.text.ZH + more.ZH, EN: l.text.EN + more.EN}
 }
 
 // diskCheck says how much is free, and what that means.
-func (b *Box) diskCheck() api.Check {
+func (b *Box) diskCheck() line {
 	free, err := b.room.free()
-	text := fmt.Sprintf("%d MiB free", free>>20)
-	ok := err == nil && b.room.take(0) == nil
+	out := line{"disk", err == nil && b.room.take(0) == nil, say("可用 %d MiB", "%d MiB free", free>>20)}
 	switch {
-	case !ok:
-		text += fmt.Sprintf(", nothing new is taken until %d MiB are", b.room.marks.resume>>20)
+	case !out.ok:
+		out.add(say("，不足以保存，腾出 %d MiB 后恢复", ", nothing new is taken until %d MiB are", b.room.marks.resume>>20))
 	case free < lowFree:
-		text += ", soon full"
+		out.add(say("，即将写满", ", soon full"))
 	}
-	return api.Check{Name: "disk", OK: ok, Text: text}
+	return out
 }
 
-func searchCheck(s FinderStatus) api.Check {
-	text := fmt.Sprintf("%d documents, to change %d", s.Documents, s.IndexedTo)
+func searchCheck(s FinderStatus) line {
+	out := line{"search", !s.Rebuilding && s.LastError == "", say("%d 件文档，到第 %d 次变更", "%d documents, to change %d", s.Documents, s.IndexedTo)}
 	if s.Rebuilding {
-		text += fmt.Sprintf(", rebuilding %d %%", s.Percent)
+		out.add(say("，重建中 %d %%", ", rebuilding %d %%", s.Percent))
 	}
 	if s.LastError != "" {
-		text += ", failing (see the log)"
+		out.add(say("，索引出错，请看日志", ", failing (see the log)"))
 	}
-	return api.Check{Name: "search", OK: !s.Rebuilding && s.LastError == "", Text: text}
+	return out
 }
 
 func (b *Box) stopping() bool {
@@ -91,11 +112,11 @@ func clockText(q envelope.TimeQuality) domain.Text {
 }
 
 // Health says how the box is.
-func (b *Box) Health() (api.Health, error) {
+func (b *Box) Health(lang string) (api.Health, error) {
 	now, quality := b.clock.Now()
 	f := b.Figures()
 	head, err := b.store.Head()
-	h := api.Health{StartedAt: b.started.UnixMilli(), ServerTime: now, Checks: b.Readiness(), Clock: clockText(quality).ZH,
+	h := api.Health{StartedAt: b.started.UnixMilli(), ServerTime: now, Checks: b.Readiness(lang), Clock: clockText(quality).In(lang),
 		Operations: f.Operations, Lag: f.Lag, Records: f.Records, Head: head, Walls: b.wallList()}
 	if err == nil {
 		h.LastBackup, err = b.lastBackup()

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -73,6 +74,13 @@ func (h *hub) close() {
 		delete(h.subs, ch)
 		close(ch)
 	}
+}
+
+// OnWall reports whether a change may move the wall: matters, alarms, the
+// watch and what the map is drawn from. Of accounts, notices and imports a
+// screen in a hall hears nothing.
+func OnWall(e Event) bool {
+	return e.Alarm || slices.Contains(wallKinds, e.Kind) || slices.Contains([]string{kindShift, kindOutline, kindOrganisation}, e.Kind)
 }
 
 // Subscribe follows the box's changes. The caller must call the returned

@@ -283,6 +283,8 @@ func (v *viewer) sealed(f Found, field *domain.Field, s envelope.SealedField, r 
 	switch {
 	case field.Sensitivity == domain.SenseSecret:
 		return nil, nil
+	case field.Type == domain.TypePoint && f.Sight < domain.SightTeam:
+		return nil, nil // the open form, snapped to 100 m, is theirs
 	case f.Sight < domain.SightText && field.Sensitivity != domain.SenseIdentity, field.Mask == "" && f.Sight < domain.SightText:
 		return &api.Value{Hidden: true}, nil
 	}
