@@ -49,7 +49,12 @@ type testBox struct {
 
 func newTestBox(t testing.TB) *testBox {
 	t.Helper()
-	b := &testBox{t: t, dir: t.TempDir(), clock: newTestClock(), people: map[string]Caller{}}
+	return newTestBoxIn(t, t.TempDir())
+}
+
+func newTestBoxIn(t testing.TB, dir string) *testBox {
+	t.Helper()
+	b := &testBox{t: t, dir: dir, clock: newTestClock(), people: map[string]Caller{}}
 	if err := Init(b.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func (b *testBox) found() {
 
 func (b *testBox) open() {
 	b.t.Helper()
-	box, err := Open(Options{Dir: b.dir, Clock: b.clock, Fatal: func(err error) { b.t.Error(err) }})
+	box, err := Open(Options{Dir: b.dir, Clock: b.clock, Fatal: func(err error) { b.t.Error(err) }, marks: &smallMarks})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (CheckReport, error)
 	if err != nil || len(r.Problems) > 0 {
 		return r, err // opening the box on damage would only say it again
 	}
-	b, err := Open(Options{Dir: dir, Fatal: r.problem})
+	b, err := Open(Options{Dir: dir, Fatal: r.problem, still: true})
 	if err != nil {
 		r.problem(err)
 		return r, nil
