@@ -84,11 +84,11 @@ var mistakes = []struct {
 	{"create without state", "    to: reported\n    roles", "    roles", "- id: report\n", "must say the state"},
 	{"required field not asked for", "    start: [repair]", "    fields: [{key: title}]\n    start: [repair]", "fields: [{key: title}]", "required field damage"},
 	{"duplicate step", "- id: repair\n", "- id: report\n", "- id: report\n    title: {zh: 修复", "twice"},
-	{"unknown generic step", "steps: [note, amend]", "steps: [note, fly]", "steps: [note, fly]", "no generic step fly"},
+	{"unknown generic step", "steps: [note, amend, card]", "steps: [note, card, fly]", "steps: [note, card, fly]", "no generic step fly"},
 	{"unknown generic version", "generic:\n  version: 1", "generic:\n  version: 7", "version: 7", "no such version"},
 	{"generic step without its group", "    hands: [grid_member]\n", "", "roles:\n    desk", "group of roles hands"},
-	{"generic step without what it needs", "steps: [note, amend]", "steps: [note, amend, suspend]", "generic:", "no state suspended"},
-	{"unknown exception", "steps: [note, amend]", "steps: [note, amend]\n  except: [fly]", "steps: [note, amend]", "no generic step fly"},
+	{"generic step without what it needs", "steps: [note, amend, card]", "steps: [note, amend, suspend]", "generic:", "no state suspended"},
+	{"unknown exception", "steps: [note, amend, card]", "steps: [note, amend, card]\n  except: [fly]", "steps: [note, amend, card]", "no generic step fly"},
 	{"rating without field", "effect: move", "effect: rate", "effect: rate", "field named rating"},
 	{"extension of no clock", "effect: move", "effect: extend", "effect: extend", "No clock may be extended"},
 	{"document step without documents", "effect: move", "effect: document", "effect: document", "no dossier"},
@@ -97,6 +97,17 @@ var mistakes = []struct {
 	{"unknown column", "columns: [number, title,", "columns: [number, colour,", "columns: [number, colour", "no field colour"},
 	{"unknown search type", "search: {type: damage", "search: {type: title", "search: {type: title", "not a code field"},
 	{"alarm of no reason", "heading: [damage, village]", "heading: [damage, village]\nalarms: [{step: report, reason: boredom, level: 1, when: {present: count}}]", "alarms:", "no reason boredom"},
+	{"clock since no date", "cards: true}", "cards: true, since: count}", "- {id: repair,", "not a date"},
+	{"clock until no date", "cards: true}", "cards: true, until: village}", "- {id: repair,", "not a date"},
+	{"clock with a bound but no extension", "cards: true}", "cards: true, longest: 30d}", "- {id: repair,", "may be extended"},
+	{"clock with a bound of no length", "cards: true}", "cards: true, extensions: 1, longest: soon}", "- {id: repair,", "written 30d"},
+	{"clock when nothing is known", "cards: true}", "cards: true, when: {present: weight}}", "- {id: repair,", "no field weight"},
+	{"at most of no group", "{present: count,", "{items: count, at_most: 5,", "- {items: count", "not a group"},
+	{"at most beside count", "{present: count,", "{items: people, count: 1, at_most: 5,", "- {items: people", "goes with items"},
+	{"opening that copies text", "    gate: done\n    stop", "    gate: done\n    opens: {kind: event, step: report, values: {}, copy: {title: title}, relation: follows, inverse: causes}\n    stop", "opens:", "Only open fields"},
+	{"opening of no relation", "    gate: done\n    stop", "    gate: done\n    opens: {kind: event, step: report, values: {}, relation: cousin, inverse: causes}\n    stop", "opens:", "no such relation"},
+	{"opening without its note", "    gate: done\n    stop", "    gate: done\n    opens: {kind: event, step: report, values: {}, note: content, relation: follows, inverse: causes}\n    stop", "opens:", "must be required"},
+	{"cards that nobody issues", "steps: [note, amend, card]", "steps: [note, amend]", "- {id: repair,", "no step issues them"},
 	{"unknown paper", "heading: [damage, village]", "heading: [damage, village]\npapers: [{id: p, title: {zh: 单, en: P}, template: bench_sheet}]", "papers:", "no paper template"},
 }
 
@@ -222,5 +233,21 @@ func TestGenericOverride(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("%d steps suspend", n)
+	}
+}
+
+// TestReadmeQuotesTheTestedKind: who copies the kind of the README gets the
+// one that the tests adopt and walk.
+func TestReadmeQuotesTheTestedKind(t *testing.T) {
+	for _, name := range []string{"../../README.md", "../../README.zh-CN.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, ok := strings.Cut(string(text), "```yaml\n")
+		quoted, _, closed := strings.Cut(rest, "```")
+		if !ok || !closed || quoted != bench(t) {
+			t.Errorf("%s quotes another kind", name)
+		}
 	}
 }

@@ -358,6 +358,12 @@ func (v *validator) clocks() {
 		}
 		started := slices.ContainsFunc(v.def.Steps, func(s domain.Step) bool { return slices.Contains(s.Start, c.ID) })
 		stopped := slices.ContainsFunc(v.def.Steps, func(s domain.Step) bool { return slices.Contains(s.Stop, c.ID) })
+		issued := slices.ContainsFunc(v.def.Steps, func(s domain.Step) bool {
+			return s.Effect == domain.IssueCard && slices.Contains(s.Roles, domain.RoleBox)
+		})
+		if c.Cards && !issued {
+			v.bad(path, "时限 "+c.ID+" 要亮牌，但没有本机可以执行的亮牌步骤，请加入通用步骤 card", "The clock "+c.ID+" brings cards, but no step issues them for the box. Take the generic step card.")
+		}
 		if !started || !stopped {
 			v.bad(path, "没有步骤启动或停止时限 "+c.ID, "No step starts or stops the clock "+c.ID+".")
 		}
