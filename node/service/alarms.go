@@ -60,12 +60,11 @@ func (b *Box) supervise(ctx context.Context) error {
 		return err
 	}
 	p := b.policy.Load()
+	var failed error // one record that fails keeps no other from its card
 	for _, def := range p.kinds() {
-		if err := b.superviseKind(ctx, p, def, now); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, b.superviseKind(ctx, p, def, now))
 	}
-	return nil
+	return failed
 }
 
 func (b *Box) superviseKind(ctx context.Context, p *policy, def *domain.Definition, now int64) error {
@@ -74,21 +73,20 @@ func (b *Box) superviseKind(ctx context.Context, p *policy, def *domain.Definiti
 	}
 	prefix := keyOf("z", b.Organisation(), def.ID)
 	var after []byte
+	var failed error
 	for {
 		hits, err := b.store.Scan(prefix, after, false, 500)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		for _, h := range hits {
 			if dueOfKey(h.Key) > now {
-				return nil // sorted by threshold: the rest is not due either
+				return failed // sorted by threshold: the rest is not due either
 			}
-			if err := b.superviseRecord(ctx, p, def, h.ID, now); err != nil {
-				return err
-			}
+			failed = errors.Join(failed, b.superviseRecord(ctx, p, def, h.ID, now))
 		}
 		if len(hits) < 500 {
-			return nil
+			return failed
 		}
 		after = hits[len(hits)-1].Key
 	}
@@ -116,17 +114,28 @@ func (b *Box) superviseRecord(ctx context.Context, p *policy, def *domain.Defini
 func (b *Box) card(ctx context.Context, def *domain.Definition, r *domain.Record, dl deadline, now int64) error {
 	colour := dl.colour(now)
 	c, ok := def.Clock(dl.Clock)
-	if colour == "" || !ok || !c.Cards || hasCard(r, dl.Clock, dl.Round, colour) {
+	step, issues := stepOf(def, domain.IssueCard)
+	if colour == "" || !ok || !c.Cards || !issues || hasCard(r, dl.Clock, dl.Round, colour) {
 		return nil
 	}
 	open := map[string]any{domain.InClock: dl.Clock, domain.InRound: dl.Round, domain.InColour: colour}
-	if _, err := b.stepWith(ctx, b.BoxCaller(), r.ID, "card", "", Input{}, open); err != nil {
+	if _, err := b.stepWith(ctx, b.BoxCaller(), r.ID, step, "", Input{}, open); err != nil {
 		return err
 	}
 	if colour != red {
 		return nil
 	}
 	return b.raise(ctx, alarm{Reason: "red_card", Level: 2, Record: r.ID, Round: dl.Round, Target: r.Holder})
+}
+
+// stepOf finds the step of a kind with an effect.
+func stepOf(def *domain.Definition, effect domain.Effect) (string, bool) {
+	for i := range def.Steps {
+		if def.Steps[i].Effect == effect {
+			return def.Steps[i].ID, true
+		}
+	}
+	return "", false
 }
 
 func hasCard(r *domain.Record, clock string, round int64, colour string) bool {

@@ -227,6 +227,25 @@ func (v *viewer) seesShift(r *domain.Record) bool {
 	return ok && (domain.SightOf(v.p, v.c.Subject, def, r) > domain.SightNone || r.Text("leader") == me || slices.Contains(r.List(domain.FieldAssigned), me))
 }
 
+// every gives all records of a list that pass, page after page.
+func (b *Box) every(ctx context.Context, c Caller, q Query, keep func(Found) bool) ([]Found, error) {
+	var out []Found
+	for q.Limit = maxPage; ; {
+		page, err := b.Records(ctx, c, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range page.Items {
+			if keep(f) {
+				out = append(out, f)
+			}
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return out, nil
+		}
+	}
+}
+
 // Handover lists what a leaving shift hands on; it may not be signed while
 // an alarm is unacknowledged (DOMAIN §6.3).
 func (b *Box) Handover(ctx context.Context, c Caller, shift envelope.RecordID) (api.Handover, error) {
@@ -235,23 +254,21 @@ func (b *Box) Handover(ctx context.Context, c Caller, shift envelope.RecordID) (
 	if r, _, err := b.visible(v.p, c.Subject, shift); err != nil || r.Definition.ID != kindShift {
 		return out, errors.Join(ErrNotFound, err)
 	}
-	page, err := b.Records(ctx, c, Query{Kinds: []string{"event"}, Open: true, Limit: maxPage})
+	pressing, err := b.every(ctx, c, Query{Open: true}, func(f Found) bool {
+		u := f.Record.Text("urgency")
+		return u == "urgent" || u == "emergency" || f.Record.HighestCard() != ""
+	})
 	if err != nil {
 		return out, err
-	}
-	var pressing []Found
-	for _, f := range page.Items {
-		if u := f.Record.Text("urgency"); u == "urgent" || u == "emergency" || f.Record.HighestCard() != "" {
-			pressing = append(pressing, f)
-		}
 	}
 	if out.Open, err = v.rows(pressing); err != nil {
 		return out, err
 	}
-	if page, err = b.Records(ctx, c, Query{Kinds: []string{kindDutyLog}, Open: true, Limit: maxPage}); err != nil {
+	entries, err := b.every(ctx, c, Query{Kinds: []string{kindDutyLog}, Open: true}, func(Found) bool { return true })
+	if err != nil {
 		return out, err
 	}
-	if out.Log, err = v.rows(page.Items); err != nil {
+	if out.Log, err = v.rows(entries); err != nil {
 		return out, err
 	}
 	alarms, err := b.Alarms(c)

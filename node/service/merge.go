@@ -76,14 +76,5 @@ func (b *Box) half(c Caller, id envelope.RecordID, effect domain.Effect, open ma
 	if err != nil {
 		return nil, err
 	}
-	for i := range def.Steps {
-		if def.Steps[i].Effect == effect {
-			d, err := b.draftStep(c, id, def.Steps[i].ID, "", Input{})
-			if err == nil {
-				d.open = open
-			}
-			return d, err
-		}
-	}
-	return nil, ErrForbidden
+	return b.besideStep(c, id, def, effect, open)
 }

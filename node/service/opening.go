@@ -47,15 +47,19 @@ func noteOf(d *draft) string {
 
 // linking drafts the link step of a record.
 func (b *Box) linking(c Caller, d *draft, to envelope.RecordID, relation string) (*draft, error) {
-	for i := range d.def.Steps {
-		if d.def.Steps[i].Effect != domain.LinkTo {
-			continue
-		}
-		link, err := b.draftStep(c, d.record, d.def.Steps[i].ID, "", Input{})
-		if err == nil {
-			link.open = map[string]any{domain.InRecord: to.String(), domain.InRelation: relation}
-		}
-		return link, err
+	return b.besideStep(c, d.record, d.def, domain.LinkTo, map[string]any{domain.InRecord: to.String(), domain.InRelation: relation})
+}
+
+// besideStep drafts the step of a record with an effect and the values that
+// the box sets.
+func (b *Box) besideStep(c Caller, id envelope.RecordID, def *domain.Definition, effect domain.Effect, open map[string]any) (*draft, error) {
+	step, ok := stepOf(def, effect)
+	if !ok {
+		return nil, ErrForbidden
 	}
-	return nil, ErrForbidden
+	d, err := b.draftStep(c, id, step, "", Input{})
+	if err == nil {
+		d.open = open
+	}
+	return d, err
 }

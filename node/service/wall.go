@@ -30,8 +30,14 @@ type walls struct {
 	seen map[string]api.Wall
 }
 
-// wallKinds are the families that the wall counts.
-var wallKinds = []string{"event", "mediation", "petition", "hazard"}
+// casework are the kinds that the wall counts: what people reported, not
+// what the centre announces.
+func (p *policy) casework() []string {
+	return slices.DeleteFunc(p.matterKinds(), func(id string) bool {
+		def, _, ok := p.kind(id)
+		return !ok || def.Family == domain.FamilyNotice
+	})
+}
 
 // Wall computes everything that the wall shows, from counters and lists cut
 // at a fixed length. It holds codes, names of places and offices only: no
@@ -83,7 +89,7 @@ func (v *viewer) wallDays(w *api.WallSnapshot) error {
 		w.Trend[i].Date = time.UnixMilli(ms).In(local).Format("01-02")
 		at[dayOf(ms)] = &w.Trend[i]
 	}
-	for _, kind := range wallKinds {
+	for _, kind := range v.p.casework() {
 		err := v.eachDay("d", kind, from, func(date string, _ []string, n int64) { at[date].Reported += n })
 		if err != nil {
 			return err
@@ -101,7 +107,7 @@ func (v *viewer) wallDays(w *api.WallSnapshot) error {
 // wallOpen counts what is open, what is overdue, and open events by state.
 func (v *viewer) wallOpen(w *api.WallSnapshot) error {
 	w.States = []api.FacetCount{}
-	for _, kind := range wallKinds {
+	for _, kind := range v.p.casework() {
 		late, err := v.box.overdue(kind, v.now)
 		if err != nil {
 			return err
@@ -211,7 +217,7 @@ func (v *viewer) wallEvent(def *domain.Definition, r *domain.Record) api.WallEve
 }
 
 func (v *viewer) wallOverdue(w *api.WallSnapshot) error {
-	for _, kind := range wallKinds {
+	for _, kind := range v.p.casework() {
 		hits, err := v.box.store.Scan(keyOf("o", v.box.Organisation(), kind), nil, false, 2*wallRows)
 		if err != nil {
 			return err
@@ -253,7 +259,7 @@ func (v *viewer) wallVillages(w *api.WallSnapshot) error {
 		w.Centre = [2]int64{o.Lng, o.Lat}
 	}
 	open, today := map[string]int64{}, map[string]int64{}
-	for _, kind := range wallKinds {
+	for _, kind := range v.p.casework() {
 		if err := v.addByVillage(open, keyOf("vo", kind)); err != nil {
 			return err
 		}
