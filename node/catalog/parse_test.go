@@ -97,6 +97,7 @@ var mistakes = []struct {
 	{"unknown column", "columns: [number, title,", "columns: [number, colour,", "columns: [number, colour", "no field colour"},
 	{"unknown search type", "search: {type: damage", "search: {type: title", "search: {type: title", "not a code field"},
 	{"alarm of no reason", "heading: [damage, village]", "heading: [damage, village]\nalarms: [{step: report, reason: boredom, level: 1, when: {present: count}}]", "alarms:", "no reason boredom"},
+	{"clock that ends in no step of the box", "cards: true}", "cards: true, then: repair}", "- {id: repair,", "that the box may take"},
 	{"clock since no date", "cards: true}", "cards: true, since: count}", "- {id: repair,", "not a date"},
 	{"clock until no date", "cards: true}", "cards: true, until: village}", "- {id: repair,", "not a date"},
 	{"clock with a bound but no extension", "cards: true}", "cards: true, longest: 30d}", "- {id: repair,", "may be extended"},

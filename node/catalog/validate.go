@@ -345,6 +345,9 @@ func (v *validator) clocks() {
 		}
 		v.codeField(path+".urgency", c.Urgency)
 		v.codeField(path+".profile_field", c.ProfileField)
+		if s, ok := v.def.Step(c.Then); c.Then != "" && (!ok || !slices.Contains(s.Roles, domain.RoleBox)) {
+			v.bad(path+".then", "没有本机可以执行的步骤 "+c.Then, "There is no step "+c.Then+" that the box may take.")
+		}
 		if c.When != nil {
 			v.condition(path+".when", *c.When, nil, 0)
 		}

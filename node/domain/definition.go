@@ -261,6 +261,9 @@ type Clock struct {
 	Since string `yaml:"since" json:"since,omitempty"`
 	// Until names a date to whose end it runs where people fixed one.
 	Until string `yaml:"until" json:"until,omitempty"`
+	// Then is a step that the box takes when the time is over: nobody asked
+	// for a review, nobody objected to closing.
+	Then string `yaml:"then" json:"then,omitempty"`
 	// When must hold for it to start at all.
 	When *Condition `yaml:"when" json:"when,omitempty"`
 	// ProfileField names a code field that, when set, picks the profile.

@@ -33,7 +33,7 @@ func walkEvent(t testing.TB, w *world) *walker {
 	k.do("card", box, open{"_clock": "handle", "_round": int64(1), "_colour": "yellow"})
 	k.do("resolve", officer, open{"method": "10", "solved": true}, "result").in("resolved", town).running("verify")
 	k.do("reopen", duty, open{"_reason": "incomplete"}, "_note").in("in_progress", station).running("handle")
-	k.do("resolve", officer, nil, "result").do("verify", member, nil).in("verified", town).running()
+	k.do("resolve", officer, nil, "result").do("verify", member, nil).in("verified", town).running("closing")
 	k.do("rate", cadre, open{"rating": "satisfied"})
 	k.do("close", duty, nil).in("closed", town)
 	return k.do("archive", duty, open{"retention": "y5"}).in("archived", town).running()

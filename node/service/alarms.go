@@ -104,11 +104,30 @@ func (b *Box) superviseRecord(ctx context.Context, p *policy, def *domain.Defini
 		return err
 	}
 	for _, dl := range deadlines {
-		if err := b.card(ctx, def, r, dl, now); err != nil {
+		if err := errors.Join(b.card(ctx, def, r, dl, now), b.lapse(ctx, def, r, dl, now)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lapse takes the step that a clock ends in. Where the step asks for what
+// is still missing, it is left to people.
+func (b *Box) lapse(ctx context.Context, def *domain.Definition, r *domain.Record, dl deadline, now int64) error {
+	c, ok := def.Clock(dl.Clock)
+	if !ok || c.Then == "" || !dl.runs() || now < dl.Due {
+		return nil
+	}
+	step, ok := def.Step(c.Then)
+	if !ok || !domain.StepFits(def, step, r) {
+		return nil
+	}
+	_, err := b.stepWith(ctx, b.BoxCaller(), r.ID, c.Then, "", Input{}, nil)
+	var refusal *Refusal
+	if errors.As(err, &refusal) && refusal.Verdict.Code == envelope.Invalid {
+		return nil
+	}
+	return err
 }
 
 func (b *Box) card(ctx context.Context, def *domain.Definition, r *domain.Record, dl deadline, now int64) error {

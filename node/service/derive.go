@@ -23,7 +23,7 @@ import (
 //	o  custodian kind          by due time          open matters
 //	h  holder                  by due time          whose turn it is
 //	a  account                 by due time          assigned to a person
-//	z  custodian kind          by next card         for supervision
+//	z  custodian kind          by next card or end  for supervision
 //	u  account                 by creation          reported by a person; uo what is open
 //	t  target                  by creation          copies; tu unread ones
 //	v  village kind            by creation          for duplicates and the map
@@ -125,6 +125,9 @@ func (b *Box) derive(r *domain.Record) (store.Derived, error) {
 // so that the list can be recomputed.
 func (d *deriver) nextCard(dl deadline) {
 	c, ok := d.def.Clock(dl.Clock)
+	if ok && c.Then != "" {
+		d.key(keyOf("z", d.r.Custodian, d.def.ID), dl.Due)
+	}
 	if !ok || !c.Cards || hasCard(d.r, dl.Clock, dl.Round, red) {
 		return
 	}
