@@ -364,7 +364,7 @@ func (c *call) events(wall bool) error {
 		return send("", "ping", map[string]int64{"server_time": time.Now().UnixMilli()})
 	}
 	one := func(send func(string, string, any) error, e service.Event) error {
-		if wall && !service.OnWall(e) || !wall && !box.MayHear(c.caller, e) {
+		if wall && !box.OnWall(e) || !wall && !box.MayHear(c.caller, e) {
 			return nil
 		}
 		out := liveEvent{N: e.N, Kind: e.Kind, New: e.New}

@@ -79,8 +79,8 @@ func (h *hub) close() {
 // OnWall reports whether a change may move the wall: matters, alarms, the
 // watch and what the map is drawn from. Of accounts, notices and imports a
 // screen in a hall hears nothing.
-func OnWall(e Event) bool {
-	return e.Alarm || slices.Contains(wallKinds, e.Kind) || slices.Contains([]string{kindShift, kindOutline, kindOrganisation}, e.Kind)
+func (b *Box) OnWall(e Event) bool {
+	return e.Alarm || b.policy.Load().isCasework(e.Kind) || slices.Contains([]string{kindShift, kindOutline, kindOrganisation}, e.Kind)
 }
 
 // Subscribe follows the box's changes. The caller must call the returned

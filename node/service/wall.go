@@ -33,10 +33,12 @@ type walls struct {
 // casework are the kinds that the wall counts: what people reported, not
 // what the centre announces.
 func (p *policy) casework() []string {
-	return slices.DeleteFunc(p.matterKinds(), func(id string) bool {
-		def, _, ok := p.kind(id)
-		return !ok || def.Family == domain.FamilyNotice
-	})
+	return slices.DeleteFunc(p.matterKinds(), func(id string) bool { return !p.isCasework(id) })
+}
+
+func (p *policy) isCasework(kind string) bool {
+	def, _, ok := p.kind(kind)
+	return ok && isMatter(def) && def.Family != domain.FamilyNotice
 }
 
 // Wall computes everything that the wall shows, from counters and lists cut
