@@ -80,7 +80,8 @@ func (s *Server) page(file string) gin.HandlerFunc {
 
 // takeDisplay turns the token of a display's address into its cookie.
 func (s *Server) takeDisplay(c *gin.Context) {
-	if token := c.Query("token"); token != "" && s.box.DisplayKnown(token) {
+	token := c.Query("token")
+	if _, ok := s.box.DisplayName(token); ok {
 		c.SetSameSite(http.SameSiteStrictMode)
 		c.SetCookie(cookieDisplay, token, 365*24*3600, "/", "", s.o.Secure, true)
 	}

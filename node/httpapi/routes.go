@@ -327,7 +327,11 @@ func wallRoutes(g *registry) {
 	raw(g, Route{Method: get, Path: "/wall/events", ID: "streamWall", Summary: "Changes for the wall (SSE)", Permission: PermWall, Status: 200, Answers: "text/event-stream"}, func(c *call) error { return c.events(true) })
 	add(g, Route{Method: post, Path: "/wall/beat", ID: "wallBeat", Summary: "What a wall says of itself", Permission: PermWall, Status: 204, Repeat: RepeatHarmless},
 		func(c *call, in api.WallBeat) (none, error) {
-			c.server.box.WallBeat(c.address(), in)
+			name := c.address()
+			if display, ok := c.display(); ok {
+				name = display + " " + name
+			}
+			c.server.box.WallBeat(name, in)
 			return none{}, nil
 		})
 }
@@ -440,7 +444,7 @@ func (c *call) listener() string {
 // stand now.
 func (c *call) stillAllowed() (err error) {
 	if c.session == nil {
-		if !c.displayAllowed() {
+		if _, ok := c.display(); !ok {
 			return service.ErrSession
 		}
 		return nil

@@ -251,7 +251,8 @@ var (
 )
 
 func (c *call) admit() error {
-	if c.route.Permission == PermNone || c.route.Permission == PermWall && c.displayAllowed() {
+	_, shown := c.display()
+	if c.route.Permission == PermNone || c.route.Permission == PermWall && shown {
 		return c.form()
 	}
 	token, err := c.Cookie(cookieSession)
@@ -300,10 +301,13 @@ func (c *call) writeKey() error {
 	return nil
 }
 
-// displayAllowed: a wall shows itself with a token of its own.
-func (c *call) displayAllowed() bool {
+// display names the wall that shows itself with a token of its own.
+func (c *call) display() (string, bool) {
 	token, err := c.Cookie(cookieDisplay)
-	return err == nil && c.server.box.DisplayKnown(token)
+	if err != nil {
+		return "", false
+	}
+	return c.server.box.DisplayName(token)
 }
 
 func (c *call) setSession(s *service.Session) {

@@ -378,15 +378,16 @@ func (v *viewer) wallMediation(w *api.WallSnapshot) error {
 	})
 }
 
-// WallBeat keeps what a wall says of itself.
-func (b *Box) WallBeat(address string, beat api.WallBeat) {
+// WallBeat keeps what a wall says of itself, under the name of its display
+// or else its address.
+func (b *Box) WallBeat(name string, beat api.WallBeat) {
 	now, _ := b.clock.Now()
 	b.walls.mu.Lock()
 	defer b.walls.mu.Unlock()
 	if b.walls.seen == nil || len(b.walls.seen) > 100 {
 		b.walls.seen = map[string]api.Wall{}
 	}
-	b.walls.seen[address] = api.Wall{Name: address, SeenAt: now, Audio: beat.Audio, Layout: beat.Layout, Version: beat.Version}
+	b.walls.seen[name] = api.Wall{Name: name, SeenAt: now, Audio: beat.Audio, Layout: beat.Layout, Version: beat.Version}
 }
 
 func (b *Box) wallList() []api.Wall {
@@ -407,10 +408,16 @@ type display struct {
 	At   int64  `json:"at"`
 }
 
-// DisplayKnown reports whether a display's token is valid.
-func (b *Box) DisplayKnown(token string) bool {
-	_, ok, err := b.local.Get(bucketDisplays, sessionKey(token))
-	return err == nil && ok && token != ""
+// DisplayName finds the display of a token; false when the token is not
+// valid.
+func (b *Box) DisplayName(token string) (string, bool) {
+	body, ok, err := b.local.Get(bucketDisplays, sessionKey(token))
+	if err != nil || !ok || token == "" {
+		return "", false
+	}
+	var d display
+	err = json.Unmarshal(body, &d)
+	return d.Name, err == nil
 }
 
 // CreateDisplay allows a screen to show the wall; the address is shown once.

@@ -1,4 +1,6 @@
 // The wall as it hangs: a display of its own right, nobody signed in.
+import axe from 'axe-core'
+
 const township = '330681109'
 const village = '330681109290' // 枫源村
 
@@ -42,6 +44,8 @@ export async function wallTests({ url, password, context, test, assert, until, b
     assert(!(await wall.locator('.figures').count()), 'figures stay on a display without a right')
     await wall.goto(url + display.url)
     await wall.waitForSelector('.figures')
+    const beat = await until('the wall reports itself', async () => (await duty('GET', '/health')).body.walls.find((w) => w.name.startsWith('大厅')))
+    assert(beat.layout === 'normal' && ['on', 'blocked'].includes(beat.audio), JSON.stringify(beat))
   })
 
   await test('an event comes to the wall by itself, without text or names', async () => {
@@ -61,7 +65,7 @@ export async function wallTests({ url, password, context, test, assert, until, b
   await test('the picture fits every wall and reads from eight metres', async () => {
     for (const [width, height] of [[3840, 2160], [1366, 768], [3840, 1080], [1920, 1080]]) {
       await wall.setViewportSize({ width, height })
-      await wall.waitForTimeout(300)
+      await until(`map and charts at ${width}x${height}`, () => wall.evaluate(() => [...document.querySelectorAll('canvas')].filter((c) => c.width && c.height).length >= 3))
       const seen = await wall.evaluate(() => {
         const sizes = []
         const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
@@ -74,13 +78,14 @@ export async function wallTests({ url, password, context, test, assert, until, b
           over: [document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight],
           smallest: sizes.sort((a, b) => a[0] - b[0])[0],
           outside: panels.filter((r) => r.left < 0 || r.top < 0 || r.right > innerWidth + 1 || r.bottom > innerHeight + 1).length,
-          canvas: [...document.querySelectorAll('canvas')].filter((c) => c.width && c.height).length,
         }
       })
       assert(seen.over[0] <= 0 && seen.over[1] <= 0 && !seen.outside, `${width}x${height} overflows: ${JSON.stringify(seen)}`)
       assert(seen.smallest[0] >= 26 * (height / 1080) - 0.1, `${width}x${height}: ${seen.smallest}`)
-      assert(seen.canvas >= 3, `${width}x${height} draws ${seen.canvas} canvases`)
     }
+    await wall.evaluate(axe.source)
+    const found = await wall.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] }))
+    assert(!found.violations.length, found.violations.map((v) => `${v.id}: ${v.nodes[0].html}`).join(' '))
   })
 
   await test('an emergency rings until somebody acknowledges it', async () => {

@@ -89,6 +89,8 @@ export function useFeed() {
     stop?.()
     stop = follow('/api/v1/wall/events', (_, kind) => schedule(waitFor(kind === 'alarm', performance.now() - began)), load)
   }
+  watch(connected, (now) => { if (!now) schedule(quiet) }) // a line that ends may be a right that ended
+
   onMounted(() => {
     startClock()
     void load()
@@ -106,11 +108,12 @@ export function useFeed() {
 export function useBeat(report: () => Omit<Beat, 'fps' | 'heap'>) {
   let timer = 0
   async function beat() {
+    timer = window.setTimeout(beat, 60_000)
     const heap = (performance as unknown as { memory?: { usedJSHeapSize: number } }).memory?.usedJSHeapSize ?? 0
     await sendBeat({ ...report(), heap, fps: await framesPerSecond() }).catch(() => undefined) // the box notices a missing beat itself
   }
-  onMounted(() => { timer = window.setInterval(beat, 60_000) })
-  onBeforeUnmount(() => clearInterval(timer))
+  onMounted(() => { timer = window.setTimeout(beat, 1000) })
+  onBeforeUnmount(() => clearTimeout(timer))
 }
 
 /** framesPerSecond counts the frames of one second. */
