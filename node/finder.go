@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/fengqiao/fengqiao/node/service"
 	"github.com/fengqiao/fengqiao/search"
@@ -31,6 +32,21 @@ func folded(numbers []string) []string {
 		out[i] = search.FoldNumber(n)
 	}
 	return out
+}
+
+// Reindex builds the search index of a box that does not run again.
+func Reindex(ctx context.Context, dir string, progress func(percent int)) (err error) {
+	box, err := service.Open(service.Options{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, box.Close()) }()
+	index, err := search.Open(box.IndexDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, index.Close()) }()
+	return index.Refill(ctx, source{box}, progress)
 }
 
 // finder gives the service the index in the service's words.

@@ -15,6 +15,7 @@ import (
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
+	"github.com/fengqiao/fengqiao/node/store"
 )
 
 const (
@@ -241,6 +242,38 @@ func (w *town) step(who string, id envelope.RecordID, step string, in service.In
 	}
 }
 
+// TestSearchOfImports: imported rows are found once their job is done, and
+// not after it was undone.
+func TestSearchOfImports(t *testing.T) {
+	w := newTown(t)
+	duty := w.people["duty"]
+	job, err := w.node.Box.BeginImport(duty, "event", "old.csv", []byte("编号,事件名称,事件大类,发生村（社区）,涉及人数,事件简述\n枫旧〔2019〕001号,老井塌陷,民生服务,枫源村,2,已处理\n枫旧〔2019〕002号,老井塌陷,矛盾劝解,枫源村,3,已处理\n"))
+	if err == nil {
+		job, err = w.node.Box.MapImport(duty, job.ID, nil)
+	}
+	if err != nil || job.ErrorCount > 0 {
+		t.Fatalf("%+v %v", job.Errors, err)
+	}
+	if out := w.search("duty", service.SearchQuery{Text: "老井"}); out.Total != 0 {
+		t.Fatal("found before the commit")
+	}
+	if job, err = w.node.Box.CommitImport(t.Context(), duty, job.ID); err != nil || job.State != "done" {
+		t.Fatalf("%+v %v", job, err)
+	}
+	if out := w.search("duty", service.SearchQuery{Text: "老井"}); out.Total != 2 {
+		t.Errorf("%d found", out.Total)
+	}
+	if out := w.search("duty", service.SearchQuery{Text: "枫旧[2019]002号"}); out.Total != 1 {
+		t.Errorf("%d found by the old number", out.Total)
+	}
+	if _, err := w.node.Box.UndoImport(t.Context(), duty, job.ID); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.search("duty", service.SearchQuery{Text: "老井"}); out.Total != 0 {
+		t.Errorf("%d found after the undo", out.Total)
+	}
+}
+
 // TestSearchCountsManyHits: beyond the hits that are judged one by one,
 // totals and facets come from the index and are as exact.
 func TestSearchCountsManyHits(t *testing.T) {
@@ -334,6 +367,19 @@ func TestSearchRebuilds(t *testing.T) {
 	}
 	w.node = n
 	whole("lost")
+	if err := node.Reindex(t.Context(), w.dir, func(int) {}); !errors.Is(err, store.ErrInUse) {
+		t.Fatalf("the index of a running box: %v", err)
+	}
+	w.close()
+	last := 0
+	if err := node.Reindex(t.Context(), w.dir, func(percent int) { last = percent }); err != nil || last != 100 {
+		t.Fatalf("at the terminal: %d %% %v", last, err)
+	}
+	if n, err = node.New(node.Options{Dir: w.dir}); err != nil {
+		t.Fatal(err)
+	}
+	w.node = n
+	whole("at the terminal")
 	h, err := n.Box.Health("zh")
 	if err != nil || h.Rebuilding || h.RebuildPercent != 100 || h.IndexedTo != h.Head {
 		t.Errorf("health: %+v %v", h, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -102,6 +103,24 @@ func (x *Index) catchUp(ctx context.Context, src Source) error {
 	}
 }
 
+// Refill builds the index again from the start and returns when it is
+// whole. Nothing else may follow the source meanwhile.
+func (x *Index) Refill(ctx context.Context, src Source, progress func(percent int)) error {
+	if err := x.reset(); err != nil {
+		return err
+	}
+	generation, err := src.Generation()
+	if err != nil {
+		return err
+	}
+	for more := true; more && ctx.Err() == nil; progress(x.Status().Percent) {
+		if more, err = x.step(ctx, src, generation); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 // step indexes one batch and reports whether there is more.
 func (x *Index) step(ctx context.Context, src Source, generation string) (more bool, err error) {
 	head, err := src.Head()
@@ -184,7 +203,7 @@ func (x *Index) write(docs []Document, at place, total int64) error {
 
 func fields(d *Document) map[string]any {
 	out := map[string]any{"hash": d.Hashes, "number": d.Numbers, "scope": d.Scope, "kind": d.Kind, "type": d.Type, "village": d.Village,
-		"state": d.State, "year": d.Year, "facet": facetOf(d), "at": float64(d.At)}
+		"state": d.State, "year": d.Year, "facet": facetOf(d), "at": float64(d.At), "time": fmt.Sprintf("%014d", max(d.At, 0))}
 	for c, name := range classFields {
 		out[name] = d.Texts[c]
 	}

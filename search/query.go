@@ -75,9 +75,9 @@ func (x *Index) Find(ctx context.Context, q Query) (Hits, error) {
 		}
 	}
 	req := bleve.NewSearchRequestOptions(q.build(words), q.Limit, q.Offset, false)
-	req.SortBy([]string{"-_score", "-at", "_id"})
+	req.SortBy([]string{"-_score", "-time", "_id"})
 	if q.ByTime || len(q.Words) == 0 {
-		req.SortBy([]string{"-at", "_id"})
+		req.SortBy([]string{"-time", "_id"})
 		req.Score = "none"
 	}
 	req.AddFacet("facet", bleve.NewFacetRequest("facet", maxFacets))

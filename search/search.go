@@ -143,13 +143,13 @@ func newMapping() (mapping.IndexMapping, error) {
 		f.Analyzer, f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues = analyzerName, false, false, false, false
 		doc.AddFieldMappingsAt(name, f)
 	}
-	for _, name := range []string{"kind", "type", "village", "state", "year", "number", "hash", "scope", "facet"} {
+	for _, name := range []string{"kind", "type", "village", "state", "year", "number", "hash", "scope", "facet", "time"} {
 		f := bleve.NewKeywordFieldMapping()
-		f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues, f.SkipFreqNorm = false, false, false, name == "facet", name != "number"
+		f.Store, f.IncludeTermVectors, f.IncludeInAll, f.DocValues, f.SkipFreqNorm = false, false, false, name == "facet" || name == "time", name != "number"
 		doc.AddFieldMappingsAt(name, f)
 	}
-	at := bleve.NewNumericFieldMapping()
-	at.Store, at.IncludeInAll, at.DocValues = false, false, true
+	at := bleve.NewNumericFieldMapping() // for ranges; time sorts, at a tenth of the cost
+	at.Store, at.IncludeInAll, at.DocValues = false, false, false
 	doc.AddFieldMappingsAt("at", at)
 	m.DefaultMapping = doc
 	m.DefaultAnalyzer = analyzerName

@@ -114,6 +114,28 @@ func TestStoreAgainstAModel(t *testing.T) {
 	})
 }
 
+// TestDerivedAgain: records that feed something else are listed as changed
+// for those who follow, the others are not.
+func TestDerivedAgain(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "s"))
+	defer s.Close()
+	if err := s.Commit(Batch{Rows: []Row{row(1, "x", 1), row(2, "x", 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	other := row(2, "x", 1)
+	other.Derived = row(2, "y", 2).Derived
+	if err := s.Commit(Batch{Rederive: true, Rows: []Row{row(1, "x", 1), other}}); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := s.Changes(2, 10)
+	if err != nil || len(changes) != 1 || changes[0].Record != recordID(2) {
+		t.Errorf("changes %v %v", changes, err)
+	}
+	if hits, err := s.Scan([]byte("list\x00y\x00"), nil, false, 10); err != nil || len(hits) != 1 || hits[0].ID != recordID(2) {
+		t.Errorf("hits %v %v", hits, err)
+	}
+}
+
 func TestScanGoesOnFromACursor(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "s"))
 	defer s.Close()
