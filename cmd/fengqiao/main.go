@@ -38,7 +38,7 @@ func main() {
 func root() *cobra.Command {
 	c := &cobra.Command{Use: "fengqiao", Short: "枫桥：乡镇综合指挥中心一体机 / township command centre in one box", Version: version,
 		SilenceUsage: true, SilenceErrors: true}
-	c.AddCommand(initCommand(), serveCommand(), demoCommand(), importCommand(), exportCommand(), userCommand(), checkCommand(), indexCommand(), backupCommand(), setupCodeCommand())
+	c.AddCommand(initCommand(), serveCommand(), demoCommand(), importCommand(), exportCommand(), userCommand(), checkCommand(), indexCommand(), backupCommand(), setupCodeCommand(), sheetCommand(), clockCommand())
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -229,6 +230,47 @@ func setupCodeCommand() *cobra.Command {
 		return nil
 	}}
 	dataFlag(c, &dir)
+	return c
+}
+
+// sheetCommand prints a new emergency sheet.
+func sheetCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{Use: "new-sheet", Short: "重新制作应急单，旧应急码作废 / a new emergency sheet, the old codes end", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var s api.Sheet
+			if err := door.Call(c.Context(), "new-sheet", nil, nil, &s); err != nil {
+				return err
+			}
+			out := c.OutOrStdout()
+			fmt.Fprintf(out, "应急单 / emergency sheet  %s %s\n备份密钥 / key of the backups:\n  %s\n应急码，每个用一次 / break-glass codes, each works once:\n", s.Name, s.Organisation, strings.Join(s.Secret, " "))
+			for _, code := range s.Codes {
+				fmt.Fprintf(out, "  %s\n", code)
+			}
+			fmt.Fprintln(out, "只显示这一次。请抄录或打印后封存；此前的备份仍须用旧应急单打开，请立即重新备份。\nShown once. Copy and seal it; earlier archives still need the old sheet, make a new one now.")
+			return nil
+		})
+	}}
+	dataFlag(c, &dir)
+	return c
+}
+
+// clockCommand says that a person compared the clock of the running box.
+func clockCommand() *cobra.Command {
+	var dir string
+	confirm := &cobra.Command{Use: "confirm", Short: "确认已人工核对本机时间 / the clock was compared by a person", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return throughDoor(c, dir, func(door *control.Client) error {
+			var s api.SetupState
+			if err := door.Call(c.Context(), "confirm-clock", nil, nil, &s); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s  %s\n", time.UnixMilli(s.ServerTime).Format(time.DateTime), s.ClockText)
+			return nil
+		})
+	}}
+	dataFlag(confirm, &dir)
+	c := &cobra.Command{Use: "clock", Short: "时钟 / the clock"}
+	c.AddCommand(confirm)
 	return c
 }
 

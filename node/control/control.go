@@ -114,7 +114,7 @@ func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	for name, f := range map[string]func(*call) (any, error){
 		"divisions": t.divisions, "import": t.importList, "undo-import": t.undoImport, "exports": t.exports,
-		"reset-password": t.resetPassword, "unlock": t.unlock, "setup-code": t.setupCode, "check": t.check, "backup-plan": t.backupPlan,
+		"reset-password": t.resetPassword, "unlock": t.unlock, "setup-code": t.setupCode, "new-sheet": t.newSheet, "confirm-clock": t.confirmClock, "check": t.check, "backup-plan": t.backupPlan,
 	} {
 		mux.HandleFunc("POST /"+name, func(w http.ResponseWriter, r *http.Request) { answer(w, r, f) })
 	}

@@ -168,6 +168,13 @@ func (t tools) setupCode(*call) (any, error) {
 	return t.o.Box.SetupCode(), nil
 }
 
+func (t tools) newSheet(c *call) (any, error) { return t.o.Box.NewSheet(c.ctx) }
+
+func (t tools) confirmClock(*call) (any, error) {
+	err := t.o.Box.ConfirmClock()
+	return t.o.Box.SetupState("zh"), err
+}
+
 func (t tools) check(c *call) (any, error) {
 	var in Check
 	if err := json.Unmarshal(c.args, &in); err != nil {

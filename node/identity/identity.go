@@ -247,6 +247,14 @@ func (id *Identity) Settle(code, recipient string) error {
 	return id.save()
 }
 
+// SetRecipient has new archives sealed to another emergency sheet.
+func (id *Identity) SetRecipient(recipient string) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	id.f.Recipient = recipient
+	return id.save()
+}
+
 // Recipient is the public half of the key on the emergency sheet.
 func (id *Identity) Recipient() string {
 	id.mu.RLock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,8 +29,10 @@ type setup struct {
 	tries int
 }
 
-// SetupNeeded reports whether the box has no organisation yet.
-func (b *Box) SetupNeeded() bool { return b.id.Organisation() == "" }
+// SetupNeeded reports whether the box was not founded to the end. The
+// break-glass account is written together with the administrators, last of
+// all.
+func (b *Box) SetupNeeded() bool { return b.policy.Load().usernames[breakGlassUser].IsZero() }
 
 // SetupCode makes the code that founding asks for.
 func (b *Box) SetupCode() string {
@@ -60,7 +61,6 @@ type Founding struct {
 	Code         string // of the terminal
 	Organisation string // township (or county) code
 	Name         string
-	County       string
 	CountyName   string
 	Recipient    string // public half of the emergency key
 	Admins       []NewAccount
@@ -75,16 +75,10 @@ type NewAccount struct {
 	Grants   []domain.Grant
 }
 
-// CheckSetupCode lets the wizard prove the code before it asks the rest.
-func (b *Box) CheckSetupCode(code string) error {
-	if !b.SetupNeeded() {
-		return ErrState
-	}
-	return b.checkSetupCode(code)
-}
-
 // Found settles the box: organisation, kinds, the three administrators and
 // the break-glass account. It returns the break-glass codes, shown once.
+// What a crash left half way is taken up by the next call; nobody can sign
+// in before the end.
 func (b *Box) Found(ctx context.Context, f Founding) ([]string, error) {
 	b.foundMu.Lock()
 	defer b.foundMu.Unlock()
@@ -100,22 +94,50 @@ func (b *Box) Found(ctx context.Context, f Founding) ([]string, error) {
 	if err := b.foundOrganisations(ctx, f); err != nil {
 		return nil, err
 	}
-	if err := b.id.Settle(f.Organisation, f.Recipient); err != nil {
+	if err := b.takeSeat(f); err != nil {
 		return nil, err
 	}
 	if err := b.adoptDefinitions(ctx); err != nil {
 		return nil, err
 	}
-	for _, a := range f.Admins {
-		if _, _, err := b.createAccount(ctx, b.Technician(), a, false); err != nil {
-			return nil, err
-		}
-	}
-	codes, err := b.foundBreakGlass(ctx)
+	codes, err := b.foundAccounts(ctx, f.Admins)
 	if err != nil {
 		return nil, err
 	}
 	return codes, b.note(audit.Entry{Action: "found", Result: "ok", Organisation: f.Organisation})
+}
+
+// takeSeat gives the box its keys, or another sheet to an earlier attempt.
+func (b *Box) takeSeat(f Founding) error {
+	if b.Organisation() == "" {
+		return b.id.Settle(f.Organisation, f.Recipient)
+	}
+	return b.id.SetRecipient(f.Recipient)
+}
+
+// foundAccounts writes the administrators and the break-glass account as
+// one.
+func (b *Box) foundAccounts(ctx context.Context, admins []NewAccount) ([]string, error) {
+	codes, hashes := newCodes()
+	inputs := []Input{{Fields: map[string]any{"username": breakGlassUser, "name": "应急登录", fieldPassword: hashes,
+		"grants": []string{grantText(domain.Grant{Role: domain.RoleDutyOfficer, Organisation: b.Organisation()})}}}}
+	for _, a := range admins {
+		in, _, err := b.accountInput(a, false)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	var drafts []*draft
+	for _, in := range inputs {
+		d, err := b.draftCreate(b.Technician(), newRecordID(), kindAccount, "", in)
+		if err != nil {
+			return nil, err
+		}
+		drafts = append(drafts, d)
+	}
+	_, err := b.submitAll(ctx, drafts)
+	return codes, err
 }
 
 // checkFounding wants one administrator of each of the three kinds.
@@ -126,6 +148,12 @@ func (b *Box) checkFounding(f Founding) error {
 	}
 	if _, known := b.policy.Load().organisations[f.Organisation]; !known && strings.TrimSpace(f.Name) == "" {
 		wrong.add("name", "required", "请填写单位名称", "Give the organisation's name.")
+	}
+	if begun := b.Organisation(); begun != "" && begun != f.Organisation {
+		wrong.add("organisation", "begun", "本机的首次设置已为“"+b.policy.Load().name(begun)+"”开始，请继续为它设置", "The set-up was begun for "+begun+". Go on with it.")
+	}
+	if _, quality := b.clock.Now(); quality == envelope.TimeUnknown {
+		wrong.add("time_checked", "clock_unset", "本机时钟没有设置或电池失效，请先设好系统时间", "The clock was never set or its battery is dead. Set the system time first.")
 	}
 	have, names := map[string]int{}, map[string]bool{breakGlassUser: true}
 	for i, a := range f.Admins {
@@ -201,20 +229,15 @@ func (b *Box) foundOrganisations(ctx context.Context, f Founding) error {
 	return err
 }
 
-func (b *Box) foundBreakGlass(ctx context.Context) ([]string, error) {
-	codes, hashes := make([]string, breakGlassKeys), make([]string, breakGlassKeys)
+// newCodes draws break-glass codes and what is kept of them.
+func newCodes() (codes []string, hashes string) {
+	kept := make([]string, breakGlassKeys)
+	codes = make([]string, breakGlassKeys)
 	for i := range codes {
 		codes[i] = rand.Text()[:12]
-		hashes[i] = hashPassword(codes[i])
+		kept[i] = hashPassword(codes[i])
 	}
-	p := b.policy.Load()
-	in := Input{Fields: map[string]any{"username": breakGlassUser, "name": "应急登录",
-		"grants": []string{grantText(domain.Grant{Role: domain.RoleDutyOfficer, Organisation: b.Organisation()})}, fieldPassword: strings.Join(hashes, "\n")}}
-	if _, ok := p.usernames[breakGlassUser]; ok {
-		return nil, errors.New("service: break-glass account exists")
-	}
-	_, err := b.Create(ctx, b.Technician(), kindAccount, "", in)
-	return codes, err
+	return codes, strings.Join(kept, "\n")
 }
 
 func grantText(g domain.Grant) string { return g.Role + "@" + g.Organisation }
@@ -222,7 +245,7 @@ func grantText(g domain.Grant) string { return g.Role + "@" + g.Organisation }
 // adoptDefinitions puts the embedded kinds into the order where the order
 // lacks them or has an older version. Alone a box agrees with itself.
 func (b *Box) adoptDefinitions(ctx context.Context) error {
-	if b.SetupNeeded() {
+	if b.Organisation() == "" {
 		return nil
 	}
 	p := b.policy.Load()

@@ -15,10 +15,18 @@ import (
 // CreateAccount makes an account and gives its first password when none
 // was chosen; it must be changed at the first sign-in.
 func (b *Box) CreateAccount(ctx context.Context, c Caller, a NewAccount) (*domain.Record, string, error) {
-	return b.createAccount(ctx, c, a, true)
+	in, password, err := b.accountInput(a, true)
+	if err != nil {
+		return nil, "", err
+	}
+	r, err := b.Create(ctx, c, kindAccount, "", in)
+	if err != nil {
+		return nil, "", err
+	}
+	return r, password, b.noteFor(c.User, audit.Entry{Action: "create_account", ObjectKind: kindAccount, Object: r.ID.String(), Result: "ok"})
 }
 
-func (b *Box) createAccount(ctx context.Context, c Caller, a NewAccount, mustChange bool) (*domain.Record, string, error) {
+func (b *Box) accountInput(a NewAccount, mustChange bool) (Input, string, error) {
 	var wrong InputError
 	a.Username = strings.ToLower(strings.TrimSpace(a.Username))
 	checkUsername(&wrong, "username", a.Username)
@@ -31,7 +39,7 @@ func (b *Box) createAccount(ctx context.Context, c Caller, a NewAccount, mustCha
 	}
 	p.checkGrants(&wrong, a.Grants)
 	if err := wrong.orNil(); err != nil {
-		return nil, "", err
+		return Input{}, "", err
 	}
 	password := a.Password
 	if password == "" {
@@ -42,11 +50,7 @@ func (b *Box) createAccount(ctx context.Context, c Caller, a NewAccount, mustCha
 	if a.Phone != "" {
 		fields["phone"] = a.Phone
 	}
-	r, err := b.Create(ctx, c, kindAccount, "", Input{Fields: fields})
-	if err != nil {
-		return nil, "", err
-	}
-	return r, password, b.noteFor(c.User, audit.Entry{Action: "create_account", ObjectKind: kindAccount, Object: r.ID.String(), Result: "ok"})
+	return Input{Fields: fields}, password, nil
 }
 
 // initialPassword is easy to read out and has digits and letters.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
+	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 )
 
@@ -19,7 +20,11 @@ func (b *Box) SetupState(lang string) api.SetupState {
 	if !out.Needed {
 		return out
 	}
+	begun := b.Organisation() // by an attempt that was cut off
 	for _, o := range b.Organisations().Items {
+		if begun != "" && o.Code != begun {
+			continue
+		}
 		if o.Level == domain.LevelTownship || o.Level == domain.LevelCounty {
 			out.Organisations = append(out.Organisations, o)
 		}
@@ -38,6 +43,9 @@ func (b *Box) FoundFrom(ctx context.Context, in api.SetupInput) (api.Sheet, erro
 	if !in.TimeChecked {
 		return api.Sheet{}, &InputError{Fields: []FieldError{{Path: "time_checked", Code: "required", Message: domain.Text{ZH: "请先核对本机时间", EN: "Check the clock first."}}}}
 	}
+	if err := b.ConfirmClock(); err != nil {
+		return api.Sheet{}, err
+	}
 	for _, a := range in.Admins {
 		f.Admins = append(f.Admins, NewAccount{Username: a.Username, Name: a.Name, Password: a.Password, Grants: []domain.Grant{{Role: a.Role, Organisation: in.Organisation}}})
 	}
@@ -45,13 +53,51 @@ func (b *Box) FoundFrom(ctx context.Context, in api.SetupInput) (api.Sheet, erro
 	if err != nil {
 		return api.Sheet{}, err
 	}
+	return b.sheet(key, codes), nil
+}
+
+func (b *Box) sheet(key *age.X25519Identity, codes []string) api.Sheet {
 	box := b.Describe("zh")
 	now, _ := b.clock.Now()
+	shown := make([]string, len(codes))
 	for i, c := range codes {
-		codes[i] = c[:4] + "-" + c[4:8] + "-" + c[8:]
+		shown[i] = c[:4] + "-" + c[4:8] + "-" + c[8:]
 	}
-	return api.Sheet{BoxID: box.ID, Organisation: box.Organisation, Name: box.OrganisationName, CreatedAt: now, Recipient: f.Recipient,
-		Secret: grouped(key.String()), Codes: codes}, nil
+	return api.Sheet{BoxID: box.ID, Organisation: box.Organisation, Name: box.OrganisationName, CreatedAt: now, Recipient: key.Recipient().String(),
+		Secret: grouped(key.String()), Codes: shown}
+}
+
+// NewSheet replaces the emergency sheet: when it was lost or seen, when its
+// codes are used up, or when the answer of the set-up never reached paper.
+// Archives made before still need the old one.
+func (b *Box) NewSheet(ctx context.Context) (api.Sheet, error) {
+	b.foundMu.Lock()
+	defer b.foundMu.Unlock()
+	if b.SetupNeeded() {
+		return api.Sheet{}, ErrNotSetUp
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return api.Sheet{}, err
+	}
+	codes, hashes := newCodes()
+	id := b.policy.Load().usernames[breakGlassUser]
+	if _, err := b.Step(ctx, b.BoxCaller(), id, "set_password", "", Input{Fields: map[string]any{fieldPassword: hashes}}); err != nil {
+		return api.Sheet{}, err
+	}
+	if err := b.id.SetRecipient(key.Recipient().String()); err != nil {
+		return api.Sheet{}, err
+	}
+	return b.sheet(key, codes), b.noteFor(envelope.RecordID{}, audit.Entry{Action: "new_sheet", Result: "ok"})
+}
+
+// ConfirmClock is called when a person has compared the clock with a true
+// one; numbers and cards are given again.
+func (b *Box) ConfirmClock() error {
+	if c, ok := b.clock.(interface{ Confirm() }); ok {
+		c.Confirm()
+	}
+	return b.noteFor(envelope.RecordID{}, audit.Entry{Action: "confirm_clock", Result: "ok"})
 }
 
 // grouped writes a key in groups of five for reading from paper.
