@@ -353,3 +353,113 @@ func TestSessionEndsInALongForm(t *testing.T) {
 		t.Fatalf("%d %s / %s", status, first, second)
 	}
 }
+
+// TestSignInLocks a place after wrong passwords, says for how long, and
+// leaves the browser that its person uses alone.
+func TestSignInLocks(t *testing.T) {
+	w := theWorld(t)
+	desk := w.clients["officer2"]
+	try := func(c *client, password string) (int, string, string) {
+		res := c.send("POST", "/session", map[string]any{"username": "officer2", "password": password}, nil)
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, code(body), res.Header.Get("Retry-After")
+	}
+	stranger := &client{T: t, server: w.server, http: &http.Client{Jar: &jar{}}}
+	for range 5 {
+		if status, what, _ := try(stranger, "wrong-password"); status != 401 || what != "bad_credentials" {
+			t.Fatalf("%d %s", status, what)
+		}
+	}
+	if status, what, wait := try(stranger, password); status != 429 || what != "locked" || wait != "900" {
+		t.Errorf("after five: %d %s, retry after %q", status, what, wait)
+	}
+	if status, what, _ := try(desk, password); status != 200 {
+		t.Errorf("the person's own browser: %d %s", status, what)
+	}
+}
+
+// TestFirstPassword opens nothing but its own change.
+func TestFirstPassword(t *testing.T) {
+	w := theWorld(t)
+	var made api.Account
+	w.clients[security].want(201, "POST", "/accounts", map[string]any{"username": "firsttime", "name": "新同事", "grants": []map[string]any{{"role": duty, "organisation": township}}}, &made)
+	c := &client{T: t, server: w.server, http: &http.Client{Jar: &jar{}}}
+	var s api.Session
+	c.want(200, "POST", "/session", map[string]any{"username": "firsttime", "password": made.Initial}, &s)
+	c.csrf = s.CSRF
+	if status, body := c.do("GET", "/records", nil); status != 403 || code(body) != "password_change_required" {
+		t.Errorf("%d %s", status, body)
+	}
+	for wrong, what := range map[string]string{"short1": "weak_password", "allletters": "weak_password", "firsttime-9": "weak_password", made.Initial: "weak_password"} {
+		if status, body := c.do("POST", "/session/password", map[string]any{"old": made.Initial, "new": wrong}); status != 422 || code(body) != what {
+			t.Errorf("%s: %d %s", wrong, status, body)
+		}
+	}
+	if status, body := c.do("POST", "/session/password", map[string]any{"old": "not-it-1", "new": password}); status != 422 || code(body) != "bad_password" {
+		t.Errorf("%d %s", status, body)
+	}
+	c.want(204, "POST", "/session/password", map[string]any{"old": made.Initial, "new": password}, nil)
+	c.want(200, "GET", "/records", nil, nil)
+	w.clients[security].want(200, "POST", "/accounts/"+made.ID+"/disable", nil, nil)
+	if status, body := c.do("GET", "/records", nil); status != 401 {
+		t.Errorf("a disabled account goes on: %d %s", status, body)
+	}
+}
+
+// TestCursor walks a list in small pages: everything once, nothing twice.
+func TestCursor(t *testing.T) {
+	w := theWorld(t)
+	var whole api.RecordPage
+	w.clients[leader].want(200, "GET", "/records?kind=event,petition,mediation&limit=200", nil, &whole)
+	seen := map[string]bool{}
+	cursor := ""
+	for {
+		var page api.RecordPage
+		w.clients[leader].want(200, "GET", "/records?kind=event,petition,mediation&limit=3&cursor="+cursor, nil, &page)
+		for _, r := range page.Items {
+			if seen[r.ID] {
+				t.Errorf("%s comes twice", r.ID)
+			}
+			seen[r.ID] = true
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if len(seen) != len(whole.Items) || len(seen) < 10 {
+		t.Errorf("%d in pages, %d at once", len(seen), len(whole.Items))
+	}
+}
+
+// TestSettingsByStep: steps on records of accounts pass the security
+// administrator alone, and the audit administrator changes nothing at all.
+func TestSettingsByStep(t *testing.T) {
+	w := theWorld(t)
+	account := w.clients["cadre2"].user
+	for _, step := range []string{"amend", "grant", "disable", "lock", "note"} {
+		for _, role := range everyone {
+			status, body := w.clients[role].do("POST", "/records/"+account+"/steps/"+step, map[string]any{"inputs": map[string]any{"no_such_input": 1}})
+			want := http.StatusNotFound
+			switch role {
+			case security:
+				want = http.StatusUnprocessableEntity
+			case system:
+				want = http.StatusForbidden
+			}
+			if status != want {
+				t.Errorf("%s of an account as %s: %d, want %d: %.300s", step, role, status, want, body)
+			}
+		}
+	}
+	for _, o := range w.objects {
+		for _, step := range []string{"note", "amend", "accept", "erase", "acknowledge"} {
+			if status, body := w.clients[auditor].do("POST", "/records/"+o.id+"/steps/"+step, map[string]any{"note": "x"}); status != http.StatusNotFound {
+				t.Errorf("the auditor takes %s: %d %s", step, status, body)
+			}
+		}
+	}
+}

@@ -349,8 +349,8 @@ const (
 	resumeLimit = 1000
 )
 
-// events streams changes. A listener hears of every change, and reads
-// under their own rights; the wall hears no ids.
+// events streams changes. A listener hears of what they may see; the wall
+// hears of what moves it, without ids.
 func (c *call) events(wall bool) error {
 	box := c.server.box
 	leave, err := c.server.streams.enter(c.listener())

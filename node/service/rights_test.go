@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -332,5 +333,33 @@ func treeStaysATree(t *testing.T, b *testBox) {
 	}
 	if _, err := b.Create(ctx, system, kindOrganisation, "", Input{Fields: map[string]any{"code": village, "name": "第二个", "level": "village", "parent": township}}); err == nil {
 		t.Error("a code stands twice")
+	}
+}
+
+// TestRevealIsLoggedFirst: a value whose reading cannot be witnessed is not
+// given.
+func TestRevealIsLoggedFirst(t *testing.T) {
+	b := newTestBox(t)
+	r := b.report("duty", "留痕")
+	got, err := b.Reveal(b.people["duty"], r.ID, "people/0/name", "contact", "10.0.0.1")
+	if err != nil || got.Value != "张建国" {
+		t.Fatalf("%+v %v", got, err)
+	}
+	log, err := b.audit.Read(audit.Filter{Action: "reveal", Object: r.ID.String()})
+	if err != nil || len(log) != 1 || log[0].Reason != "contact" || log[0].Actor != b.people["duty"].User.String() || log[0].Address != "10.0.0.1" || log[0].Details["field"] != "people/0/name" {
+		t.Fatalf("%+v %v", log, err)
+	}
+	if err := b.audit.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"people/0/name", "people/0/phone"} {
+		if got, err := b.Reveal(b.people["duty"], r.ID, path, "contact", ""); err == nil || got.Value != "" {
+			t.Errorf("%s is shown without a witness: %+v %v", path, got, err)
+		}
+	}
+	dir := b.dir
+	b.Box.audit, err = audit.Open(filepath.Join(dir, "audit"))
+	if err != nil {
+		t.Fatal(err)
 	}
 }
