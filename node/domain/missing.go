@@ -49,20 +49,22 @@ func topField(def *Definition, key string) (*Field, bool) {
 // probeOf is the record with the operation's values and the step's own
 // constants. Only what they touch is copied: pages ask this of every step.
 func probeOf(def *Definition, step *Step, r *Record, op *envelope.Operation) *Record {
-	probe := *r
+	probe := r
 	if op != nil {
-		probe = *r.Clone()
+		probe = r.Clone()
 		var entry Entry
-		setFields(&probe, op, &entry)
+		setFields(probe, op, &entry)
 	}
 	for _, f := range step.Fields {
 		if f.Value == "" {
 			continue
 		}
-		if op == nil {
-			probe.Open = maps.Clone(probe.Open)
+		if probe == r {
+			shallow := *r
+			shallow.Open = maps.Clone(r.Open)
+			probe = &shallow
 		}
 		probe.Open = put(probe.Open, f.Key, f.constant(def))
 	}
-	return &probe
+	return probe
 }

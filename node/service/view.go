@@ -523,7 +523,7 @@ func (v *viewer) changed(f Found, e domain.Entry) ([]api.FieldChange, error) {
 // actions lists the steps that the viewer's roles have on the record. A
 // step that the state or a condition forbids is shown with the reason.
 func (v *viewer) actions(def *domain.Definition, r *domain.Record) []api.Action {
-	out := []api.Action{}
+	out := make([]api.Action, 0, len(def.Steps)/2)
 	for i := range def.Steps {
 		step := &def.Steps[i]
 		if step.Effect == domain.Create || hiddenEffect(step.Effect) || !domain.StepFits(def, step, r) || !mayTake(v.p, v.c, def, step, r) {
