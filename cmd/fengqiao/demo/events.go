@@ -38,7 +38,7 @@ var sources = []string{"grid", "grid", "grid", "public", "window", "phone", "hot
 // tell gives the fields of an event after a story.
 func (s *seeder) tell(t story, v service.Division) map[string]any {
 	return map[string]any{"title": t.title + "（演示）", "type": t.kind, "line": t.line, "content": t.content + "本条为演示数据。", "urgency": t.urgency,
-		"village": v.Code, "source": pick(s, sources), "scale": "01", "people_count": int64(1 + s.dice.IntN(4)), "place": v.Name + "文化礼堂附近",
+		"village": v.Code, "source": pick(s, sources), "scale": "01", "people_count": int64(1 + s.dice.IntN(4)),
 		"point":         map[string]any{"lng": v.Lng + int64(s.dice.IntN(8000)) - 4000, "lat": v.Lat + int64(s.dice.IntN(8000)) - 4000},
 		"people/0/name": s.person(), "people/0/phone": s.phone()}
 }
