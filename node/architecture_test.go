@@ -42,6 +42,7 @@ var doors = map[string][]string{
 	"node/store":            {"cluster/envelope", "cluster/journal/disk", "node/domain"},
 	"node/internal/lossyfs": {}, // loses unsynced writes; tests alone mount it
 	"node/audit":            {"cluster/envelope", "cluster/journal/disk", "cluster/journal/frame"},
+	"node/certs":            {},
 	"node/service": {"cluster/envelope", "cluster/journal", "cluster/journal/disk", "node/api", "node/audit", "node/catalog", "node/domain", "node/domain/clock",
 		"node/geo", "node/identity", "node/seal", "node/sheet", "node/store"},
 	"node/httpapi": {"cluster/envelope", "node/api", "node/domain", "node/service"},

@@ -5,6 +5,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -28,6 +29,13 @@ type Options struct {
 	Version string
 	Demo    bool
 	Fatal   func(error) // see service.Options
+	TLS     *TLS        // nil: plain HTTP, for this machine or behind a proxy
+}
+
+// TLS is how a node serves its LAN.
+type TLS struct {
+	Config *tls.Config
+	Root   []byte // PEM, offered for installing; nil for a certificate that browsers know
 }
 
 // Node is a running box.
@@ -35,6 +43,7 @@ type Node struct {
 	Box     *service.Box
 	handler http.Handler
 	index   *search.Index
+	tls     *TLS
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 }
@@ -53,7 +62,11 @@ func New(o Options) (*Node, error) {
 		return nil, errors.Join(err, box.Close())
 	}
 	box.Connect(finder{index})
-	server, err := httpapi.New(httpapi.Options{Box: box, Log: o.Log, UI: o.UI, Version: o.Version, Demo: o.Demo})
+	web := httpapi.Options{Box: box, Log: o.Log, UI: o.UI, Version: o.Version, Demo: o.Demo, Secure: o.TLS != nil}
+	if o.TLS != nil {
+		web.Root = o.TLS.Root
+	}
+	server, err := httpapi.New(web)
 	if err != nil {
 		return nil, errors.Join(err, index.Close(), box.Close())
 	}
@@ -66,7 +79,7 @@ func New(o Options) (*Node, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{Box: box, handler: server.Handler(), index: index, stop: stop}
+	n := &Node{Box: box, handler: server.Handler(), index: index, tls: o.TLS, stop: stop}
 	n.work.Go(func() { serveDoor(ctx, l, door(box, o.Version), log) })
 	n.work.Go(func() { index.Follow(ctx, source{box}, log) })
 	return n, nil
@@ -135,7 +148,14 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{Handler: n.handler, ReadHeaderTimeout: readHeaderLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit,
 		MaxHeaderBytes: maxHeader, BaseContext: func(net.Listener) context.Context { return base }}
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
+	go func() {
+		if n.tls == nil {
+			done <- s.Serve(l)
+			return
+		}
+		s.TLSConfig = n.tls.Config
+		done <- s.ServeTLS(l, "", "")
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -3,15 +3,20 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,17 +70,28 @@ func mustTool(t *testing.T, args ...string) string {
 type server struct {
 	t         *testing.T
 	cmd       *exec.Cmd
+	client    *http.Client
 	url, code string
 }
 
 var (
-	addressLine = regexp.MustCompile(`^\s+(http://\S+)$`)
+	addressLine = regexp.MustCompile(`^\s+(https?://\S+)$`)
 	codeLine    = regexp.MustCompile(`setup code: (\S+)`)
 )
 
-func serve(t *testing.T, dir string) *server {
+func serve(t *testing.T, dir string, more ...string) *server {
 	t.Helper()
-	s := &server{t: t, cmd: program("serve", "--data", dir, "--listen", "127.0.0.1:0", "--log", "error")}
+	s := &server{t: t, client: http.DefaultClient, cmd: program(append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--log", "error"}, more...)...)}
+	if slices.Contains(more, "--tls") {
+		s.client = &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			roots := x509.NewCertPool()
+			pem, err := os.ReadFile(filepath.Join(dir, "identity", "tls", "ca.pem"))
+			if err != nil || !roots.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("no root: %w", err)
+			}
+			return (&tls.Dialer{Config: &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}}}).DialContext(ctx, network, address)
+		}}}
+	}
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
@@ -124,7 +140,7 @@ func (s *server) stop(sig os.Signal) {
 
 func (s *server) get(path string, out any) {
 	s.t.Helper()
-	res, err := http.Get(s.url + "/api/v1" + path)
+	res, err := s.client.Get(s.url + "/api/v1" + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -146,7 +162,7 @@ func (s *server) post(path string, in, out any) int {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", fmt.Sprintf("key-%d", time.Now().UnixNano()))
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -214,7 +230,7 @@ func TestTechnicianAtARunningBox(t *testing.T) {
 	}
 	mustTool(t, "import", "cases", "--data", dir, "--user", "duty01", "--dry-run", cases)
 	out = mustTool(t, "import", "cases", "--data", dir, "--user", "duty01", cases)
-	mustTool(t, "import", "undo", "--data", dir, "--user", "lead01", regexp.MustCompile(`import undo (\w+)`).FindStringSubmatch(out)[1])
+	mustTool(t, "import", "undo", "--data", dir, "--user", "lead01", "--", regexp.MustCompile(`import undo -- (\S+)`).FindStringSubmatch(out)[1])
 	mustTool(t, "import", "cases", "--data", dir, "--user", "duty01", cases)
 	mustTool(t, "import", "cases", "--data", dir, "--user", "duty01", "--kind", "event", file(t, "e.csv", "编号,事件名称,事件大类,发生村（社区）,发生时间\n旧1,老井塌陷,民生服务,枫源村,2024-02-20 10:00\n"))
 	mustTool(t, "user", "reset-password", "--data", dir, "duty01")
@@ -355,4 +371,53 @@ func TestKillInTheMiddleOfAnImport(t *testing.T) {
 		t.Fatalf("%d of %d rows", n, rows)
 	}
 	mustTool(t, "check", "--data", dir)
+}
+
+// TestServedAsAService: under its own root, telling systemd how it stands.
+func TestServedAsAService(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said := make(chan string, 100)
+	go func() {
+		buf := make([]byte, 100)
+		for {
+			n, err := l.Read(buf)
+			if err != nil {
+				return
+			}
+			said <- string(buf[:n])
+		}
+	}()
+	dir := filepath.Join(t.TempDir(), "box")
+	mustTool(t, "init", "--data", dir)
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "300000")
+	s := serve(t, dir, "--tls")
+	for _, want := range []string{"READY=1", "WATCHDOG=1", "WATCHDOG=1"} {
+		if got := <-said; got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+	res, err := s.client.Get(s.url + "/ca.crt")
+	if err != nil || res.Proto != "HTTP/2.0" {
+		t.Fatal(res, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || !bytes.HasPrefix(body, []byte("-----BEGIN CERTIFICATE")) || bytes.Contains(body, []byte("PRIVATE")) {
+		t.Fatalf("%s %v", body, err)
+	}
+	if out, code := tool(t, "serve", "--data", dir, "--listen", "127.0.0.1:0"); code != 1 || !strings.Contains(out, "另一个进程") {
+		t.Fatalf("served twice: %d %s", code, out)
+	}
+	s.stop(syscall.SIGTERM)
+	for got := range said {
+		if got == "STOPPING=1" {
+			return
+		}
+	}
 }

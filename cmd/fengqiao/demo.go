@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fengqiao/fengqiao/cmd/fengqiao/demo"
+	"github.com/fengqiao/fengqiao/node"
 )
 
 // trickleEvery is how often something new happens in the demo township.
@@ -27,7 +28,7 @@ func demoCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		n, err := open(filepath.Join(dir, "box"), "warn", true)
+		n, err := open(node.Options{Dir: filepath.Join(dir, "box"), Log: logger("warn"), Demo: true})
 		if err != nil {
 			return err
 		}

@@ -2,17 +2,24 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fengqiao/fengqiao/node"
+	"github.com/fengqiao/fengqiao/node/certs"
 	"github.com/fengqiao/fengqiao/ui"
 )
 
@@ -30,9 +37,18 @@ func initCommand() *cobra.Command {
 }
 
 func serveCommand() *cobra.Command {
-	var dir, listen, level string
+	var dir, listen, level, cert, key string
+	var own bool
+	var hosts []string
 	c := &cobra.Command{Use: "serve", Short: "运行 / run the box", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		n, err := open(dir, level, false)
+		if err := ownDirectory(dir); err != nil {
+			return err
+		}
+		secure, err := transport(dir, own, hosts, cert, key)
+		if err != nil {
+			return err
+		}
+		n, err := open(node.Options{Dir: dir, Log: logger(level), TLS: secure})
 		if err != nil {
 			return err
 		}
@@ -41,16 +57,63 @@ func serveCommand() *cobra.Command {
 			return errors.Join(err, n.Close())
 		}
 		out := c.OutOrStdout()
-		fmt.Fprintf(out, "Fengqiao %s\n  http://%s\n", version, l.Addr())
+		url := "http://" + l.Addr().String()
+		if secure != nil {
+			url = "https://" + l.Addr().String()
+		}
+		fmt.Fprintf(out, "Fengqiao %s\n  %s\n", version, url)
+		if secure != nil && secure.Root != nil {
+			fmt.Fprintf(out, "  根证书 / root certificate: %s/ca.crt   SHA-256 %s\n", url, fingerprint(secure.Root))
+		}
 		if n.Box.SetupNeeded() {
-			fmt.Fprintf(out, "  首次设置 / first run: http://%s/setup   设置码 / setup code: %s  (30 min)\n", l.Addr(), n.Box.SetupCode())
+			fmt.Fprintf(out, "  首次设置 / first run: %s/setup   设置码 / setup code: %s  (30 min)\n", url, n.Box.SetupCode())
 		}
 		return run(c.Context(), n, l)
 	}}
 	dataFlag(c, &dir)
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address to answer on")
 	c.Flags().StringVar(&level, "log", "info", "debug, info, warn or error")
+	c.Flags().BoolVar(&own, "tls", false, "serve HTTPS under the box's own root certificate")
+	c.Flags().StringSliceVar(&hosts, "host", nil, "further names of the box in its LAN, with --tls; fixed at the first start")
+	c.Flags().StringVar(&cert, "cert", "", "certificate chain of another authority (PEM), instead of --tls")
+	c.Flags().StringVar(&key, "key", "", "its key (PEM)")
+	c.MarkFlagsRequiredTogether("cert", "key")
+	c.MarkFlagsMutuallyExclusive("tls", "cert")
 	return c
+}
+
+// transport is how the box serves: plain, under its own root, or under a
+// certificate that somebody else renews and a restart reads again.
+func transport(dir string, own bool, hosts []string, cert, key string) (*node.TLS, error) {
+	switch {
+	case cert != "":
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, err
+		}
+		return &node.TLS{Config: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}}, nil
+	case own:
+		return ownCertificate(dir, hosts)
+	}
+	return nil, nil
+}
+
+func ownCertificate(dir string, hosts []string) (*node.TLS, error) {
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, strings.ToLower(name))
+	}
+	a, err := certs.Open(filepath.Join(dir, "identity", "tls"), hosts)
+	if err != nil {
+		return nil, err
+	}
+	return &node.TLS{Config: a.Config(), Root: a.Root()}, nil
+}
+
+// fingerprint is what people compare before they install the root.
+func fingerprint(root []byte) string {
+	block, _ := pem.Decode(root)
+	sum := sha256.Sum256(block.Bytes)
+	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
 // Memory is traded for processor time up to a limit: a collection walks the
@@ -60,10 +123,11 @@ const (
 	memoryLimit = 300 << 20
 )
 
-func open(dir, level string, demo bool) (*node.Node, error) {
+func open(o node.Options) (*node.Node, error) {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
-	return node.New(node.Options{Dir: dir, Log: logger(level), UI: ui.FS(), Version: version, Demo: demo})
+	o.UI, o.Version = ui.FS(), version
+	return node.New(o)
 }
 
 // run serves until a signal comes, telling systemd how it stands.
@@ -80,7 +144,11 @@ func run(ctx context.Context, n *node.Node, l net.Listener) error {
 // watchdog pings only while the store really answers, so that a box that
 // hangs is started again.
 func watchdog(n *node.Node, stop <-chan struct{}) {
-	tick := time.NewTicker(10 * time.Second)
+	limit, err := strconv.Atoi(os.Getenv("WATCHDOG_USEC"))
+	if err != nil || limit < 3 {
+		return // nobody watches
+	}
+	tick := time.NewTicker(time.Duration(limit) * time.Microsecond / 3)
 	defer tick.Stop()
 	for {
 		select {

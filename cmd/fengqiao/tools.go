@@ -107,7 +107,7 @@ func report(out io.Writer, job api.Import, dry bool) error {
 	if len(job.FirstPasswords) > 0 {
 		fmt.Fprintln(out, "初始密码只显示这一次，请当面交给本人，首次登录须修改 / first passwords are shown once; hand them over in person")
 	}
-	fmt.Fprintf(out, "已导入 %d 行，撤销用 / %d rows imported, take back with: fengqiao import undo %s\n", job.Done, job.Done, job.ID)
+	fmt.Fprintf(out, "已导入 %d 行，撤销用 / %d rows imported, take back with: fengqiao import undo -- %s\n", job.Done, job.Done, job.ID)
 	return nil
 }
 

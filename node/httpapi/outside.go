@@ -21,6 +21,7 @@ func (s *Server) outside() {
 	s.engine.GET("/readyz", s.readyz)
 	s.engine.GET("/metrics", s.serveMetrics)
 	s.engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
+	s.engine.GET("/ca.crt", s.rootCertificate)
 	for route, file := range entries {
 		s.engine.GET(route, s.page(file))
 	}
@@ -51,6 +52,17 @@ func (s *Server) readyz(c *gin.Context) {
 		out.WriteString(mark + check.Name + " " + check.Text + "\n")
 	}
 	c.String(status, out.String())
+}
+
+// rootCertificate is downloaded by whoever sets up a computer of the
+// township; its fingerprint stands on the box's terminal.
+func (s *Server) rootCertificate(c *gin.Context) {
+	if s.o.Root == nil {
+		s.missing(c, http.StatusNotFound)
+		return
+	}
+	c.Header("Content-Disposition", `attachment; filename="fengqiao-ca.crt"`)
+	c.Data(http.StatusOK, "application/x-x509-ca-cert", s.o.Root)
 }
 
 // serveMetrics answers this machine alone; others go through the console.

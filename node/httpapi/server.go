@@ -40,6 +40,8 @@ type Options struct {
 	Demo    bool
 	// Secure marks cookies for TLS only.
 	Secure bool
+	// Root is the box's own root certificate in PEM, nil when it has none.
+	Root []byte
 }
 
 // Server answers HTTP for one box.
