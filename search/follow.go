@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
 )
 
 // Source gives documents in the order of changes.
@@ -221,8 +222,15 @@ func (x *Index) reset() error {
 	return nil // what a damaged index says when it is closed does not matter
 }
 
+// markerID is a document of no content, see purgeErased.
+const markerID = "\x00"
+
 // purgeErased rewrites all segments, so that the terms of erased records
 // leave the disk: deleting only hides them. Erasing is rare.
+//
+// A segment alone is never rewritten. So a marker is written as a second
+// one: when all are one again, that one is younger than the erasing. Until
+// then the duty stays and Follow comes back to it.
 func (x *Index) purgeErased(ctx context.Context) error {
 	if !x.place.Purge {
 		return nil
@@ -235,7 +243,15 @@ func (x *Index) purgeErased(ctx context.Context) error {
 	if !ok {
 		return errors.New("search: the index is not scorch")
 	}
-	if err := guarded(func() error { return s.ForceMerge(ctx, nil) }); err != nil {
+	all := mergeplan.SingleSegmentMergePlanOptions
+	all.SegmentsPerMergeTask = 1 << 16
+	err = guarded(func() error {
+		return errors.Join(x.index.Index(markerID, map[string]any{}), s.ForceMerge(ctx, &all))
+	})
+	if err != nil || s.StatsMap()["num_root_filesegments"] != uint64(1) || s.StatsMap()["num_root_memorysegments"] != uint64(0) {
+		return err
+	}
+	if err := guarded(func() error { return x.index.Delete(markerID) }); err != nil {
 		return err
 	}
 	at := x.place

@@ -40,6 +40,7 @@ var plain = []struct {
 	{service.ErrUnknownKind, http.StatusNotFound, "unknown_kind", "没有这种事项", "There is no such kind.", 0},
 	{service.ErrForbidden, http.StatusForbidden, "forbidden", "您的角色不能这样做，如确需办理请联系安全管理员授权", "Your role does not allow this. Ask the security administrator.", 0},
 	{service.ErrBehind, http.StatusServiceUnavailable, "catching_up", "系统正在处理大量数据，请过几秒再试", "The box is catching up. Try again in a few seconds.", 3},
+	{service.ErrIndex, http.StatusServiceUnavailable, "index_failing", "检索索引出错，正在自动修复，请过一会儿再搜", "The search index failed and is repairing itself. Search again in a moment.", 10},
 	{service.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_mismatch", "这次提交与之前的内容不同，请刷新页面后重新提交", "This was submitted before with other content. Reload and submit again.", 0},
 	{service.ErrErased, http.StatusGone, "erased", "内容已依规销毁", "The content was erased.", 0},
 	{service.ErrNotSetUp, http.StatusServiceUnavailable, "not_set_up", "本机还没有初始化，请先打开 /setup 完成设置", "The box is not set up. Open /setup first.", 0},

@@ -13,6 +13,7 @@ var (
 	ErrNotFound       = errors.New("service: no such record")
 	ErrForbidden      = errors.New("service: not permitted")
 	ErrBehind         = errors.New("service: the view is catching up")
+	ErrIndex          = errors.New("service: the search index fails and heals itself")
 	ErrKeyReused      = errors.New("service: the idempotency key was used for another request")
 	ErrErased         = errors.New("service: the value was erased")
 	ErrNotSetUp       = errors.New("service: the box is not set up")

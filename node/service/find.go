@@ -186,7 +186,7 @@ func (s *searching) run(ctx context.Context) (api.SearchResult, error) {
 	hits, err := s.box.finder.Find(ctx, FinderQuery{Words: s.words, Kind: s.q.Kind, Type: s.q.Type, Village: s.q.Village, State: s.q.State, Year: s.q.Year,
 		From: s.q.From, To: s.q.To, Scopes: s.scopes(), Except: except, ByTime: s.q.Sort == "time", Limit: max(end, judged)})
 	if err != nil {
-		return out, err
+		return out, s.failed(ctx, err)
 	}
 	if !current || hits.Total <= judged {
 		found, err := s.judge(hits.IDs)
@@ -204,6 +204,20 @@ func (s *searching) run(ctx context.Context) (api.SearchResult, error) {
 	out.Total, out.Exact, out.Facets = hits.Total, hits.Exact, s.facets(hits.Facets)
 	out.Items, err = s.hits(found)
 	return out, err
+}
+
+// failed says what a person can do about an index that did not answer.
+func (s *searching) failed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		var wrong InputError
+		wrong.add("q", "too_broad", "搜索范围太大，没有在时限内完成，请加词或加筛选条件", "This search was too broad to finish in time. Add words or filters.")
+		return &wrong
+	}
+	s.box.log.Warn("search index", "err", err)
+	return ErrIndex
 }
 
 // awaitIndex waits until the index has everything that was answered before
