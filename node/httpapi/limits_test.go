@@ -2,9 +2,11 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -460,6 +462,33 @@ func TestSettingsByStep(t *testing.T) {
 			if status, body := w.clients[auditor].do("POST", "/records/"+o.id+"/steps/"+step, map[string]any{"note": "x"}); status != http.StatusNotFound {
 				t.Errorf("the auditor takes %s: %d %s", step, status, body)
 			}
+		}
+	}
+}
+
+// TestAddresses: figures are for this machine alone, and a client of IPv6
+// is its network, since it has as many addresses as it likes.
+func TestAddresses(t *testing.T) {
+	w := theWorld(t)
+	from := func(address, method, path, body string) *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+		req.RemoteAddr = address
+		req.Header.Set("Idempotency-Key", "the-key-of-an-address")
+		out := httptest.NewRecorder()
+		w.node.Handler().ServeHTTP(out, req)
+		return out
+	}
+	for address, want := range map[string]int{"127.0.0.1:9": 200, "[::1]:9": 200, "10.0.0.9:99": 404, "[2001:db8::1]:9": 404} {
+		if got := from(address, "GET", "/metrics", "").Code; got != want {
+			t.Errorf("metrics for %s: %d, want %d", address, got, want)
+		}
+	}
+	for i := range 5 {
+		from(fmt.Sprintf("[2001:db8::%d]:999", i+1), "POST", "/api/v1/session", `{"username":"mediator2","password":"wrong-one"}`)
+	}
+	for address, want := range map[string]int{"[2001:db8::99]:999": 429, "[2001:db8:0:1::1]:9": 200} {
+		if got := from(address, "POST", "/api/v1/session", `{"username":"mediator2","password":"`+password+`"}`).Code; got != want {
+			t.Errorf("signing in from %s: %d, want %d", address, got, want)
 		}
 	}
 }

@@ -113,6 +113,9 @@ func Open(o Options) (*Box, error) {
 	if err := b.load(); err != nil {
 		return nil, errors.Join(err, b.closeFiles())
 	}
+	if err := b.tellClock(); err != nil {
+		return nil, errors.Join(err, b.closeFiles())
+	}
 	b.started = time.Now()
 	go b.writer.run()
 	go b.carry(b.backlog)

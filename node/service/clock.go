@@ -23,32 +23,39 @@ const stepBack = 2 * time.Minute
 // one, so that a clock set back or forth is noticed.
 type systemClock struct {
 	mu      sync.Mutex
-	base    time.Time // carries the monotonic reading
-	wall    int64
-	quality envelope.TimeQuality
+	read    func() (wall int64, running time.Duration)
+	wall    int64         // as it was believed
+	running time.Duration // at that moment
+	suspect bool
 	synced  func() bool
 }
 
 // SystemClock is the machine's own clock.
 func SystemClock() Clock {
-	now := time.Now()
-	return &systemClock{base: now, wall: now.UnixMilli(), quality: envelope.TimeSet, synced: kernelSynced}
+	start := time.Now() // carries the monotonic reading
+	return watch(func() (int64, time.Duration) {
+		now := time.Now()
+		return now.Round(0).UnixMilli(), now.Sub(start)
+	}, kernelSynced)
+}
+
+func watch(read func() (int64, time.Duration), synced func() bool) *systemClock {
+	c := &systemClock{read: read, synced: synced}
+	c.wall, c.running = read()
+	return c
 }
 
 // Now implements Clock.
 func (c *systemClock) Now() (int64, envelope.TimeQuality) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	wall := now.Round(0).UnixMilli()
-	expected := c.wall + now.Sub(c.base).Milliseconds()
-	if drift := expected - wall; drift > stepBack.Milliseconds() || -drift > 24*time.Hour.Milliseconds() {
-		c.quality = envelope.TimeSuspect
-	}
+	wall, running := c.read()
+	drift := c.wall + (running - c.running).Milliseconds() - wall
+	c.suspect = c.suspect || drift > stepBack.Milliseconds() || -drift > 24*time.Hour.Milliseconds()
 	switch {
 	case wall < buildFloor:
 		return wall, envelope.TimeUnknown
-	case c.quality == envelope.TimeSuspect:
+	case c.suspect:
 		return wall, envelope.TimeSuspect
 	case c.synced():
 		return wall, envelope.TimeSynced
@@ -60,6 +67,39 @@ func (c *systemClock) Now() (int64, envelope.TimeQuality) {
 func (c *systemClock) Confirm() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	c.base, c.wall, c.quality = now, now.Round(0).UnixMilli(), envelope.TimeSet
+	c.wall, c.running = c.read()
+	c.suspect = false
+}
+
+// notBefore tells the clock of a time that has surely passed. One that
+// reads less was set back, or its battery died, while the box was off.
+func (c *systemClock) notBefore(ms int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wall, _ := c.read()
+	c.suspect = c.suspect || wall < ms-stepBack.Milliseconds()
+}
+
+// tellClock gives the clock the time of the box's newest step.
+func (b *Box) tellClock() error {
+	c, ok := b.clock.(interface{ notBefore(ms int64) })
+	if !ok {
+		return nil
+	}
+	for _, g := range b.backlog {
+		c.notBefore(g.ops[len(g.ops)-1].op.At)
+	}
+	head, err := b.store.Head()
+	if err != nil || head == 0 {
+		return err
+	}
+	changes, err := b.store.Changes(head-1, 1)
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	r, err := b.storedRecord(changes[0].Record)
+	if err == nil {
+		c.notBefore(r.ChangedAt)
+	}
+	return err
 }
