@@ -1,5 +1,7 @@
 // The schematic map: every village a disc at its centre point with its name
 // below, moved no further than reading needs. No outline is claimed.
+import { classOf } from './palette'
+
 export interface Place { code: string; name: string; lng: number; lat: number; open: number }
 export interface Placed extends Place { x: number; y: number; r: number; w: number; placed: boolean }
 export interface Size { width: number; height: number }
@@ -8,9 +10,12 @@ const label = 26 // px of the name at 1080 high
 const lineHeight = 34
 const gap = 8
 
+const radii = [10, 25, 31, 37, 44]
+
 /** radiusOf gives a disc's radius in units: a dot without open matters, else
- *  wide enough for its number. */
-export const radiusOf = (open: number, scale = 1) => (open ? Math.max(20, (22 + Math.min(26, Math.sqrt(open) * 7)) * scale) : 10)
+ *  wide enough for its number. It goes by class, so that the map stands
+ *  still while a number moves within it. */
+export const radiusOf = (open: number, scale = 1) => (open ? Math.max(20, radii[classOf(open)] * scale) : radii[0])
 
 /** layout puts places into a box, north up, then pushes those apart that
  *  would cover each other. Places without a position stand in rows along the

@@ -10,10 +10,12 @@ export const amber = '#ffd166'
 export const red = '#ff8a80'
 export const font = '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "WenQuanYi Micro Hei", sans-serif'
 
-/** shades of a place by its open matters: dark to bright, one hue. */
+/** shades of a place by its class, dark to bright, one hue. */
 export const shades = ['#17386a', '#2460a4', '#3179c6', '#4596e6', '#74b6f7']
 const steps = [1, 3, 6, 10]
-export const shadeOf = (open: number) => shades[steps.filter((s) => open >= s).length]
+/** classOf sorts a place by its open matters: none, 1, 3, 6, 10 and more. */
+export const classOf = (open: number) => steps.filter((s) => open >= s).length
+export const shadeOf = (open: number) => shades[classOf(open)]
 
 /** marks: shape and tone of an urgency or a clock, beside its word. */
 export const urgencyMark: Record<string, { shape: string; tone: string }> = { emergency: { shape: '●', tone: 'red' }, urgent: { shape: '▲', tone: 'amber' } }

@@ -98,6 +98,10 @@ describe('schematic map', () => {
       }
     }
   })
+  it('stands still while numbers move within a class', () => {
+    const spots = (list: Place[]) => layout(list, 880, 650).map((p) => [p.x, p.y])
+    expect(spots(places.map((p) => ({ ...p, open: 4 })))).toEqual(spots(places.map((p) => ({ ...p, open: 5 }))))
+  })
   it('keeps north up and east right', () => {
     const [a, b] = layout([{ ...places[0], lng: 120_000_000, lat: 29_000_000 }, { ...places[1], lng: 120_100_000, lat: 29_100_000 }], 900, 600)
     expect(b.x).toBeGreaterThan(a.x)
