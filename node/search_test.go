@@ -49,16 +49,20 @@ func newTown(t *testing.T) *town {
 	}
 	for name, g := range map[string]domain.Grant{
 		"cadre": {Role: domain.RoleVillageCadre, Organisation: villageA}, "other cadre": {Role: domain.RoleVillageCadre, Organisation: villageB},
-		"grid": {Role: domain.RoleGridMember, Organisation: villageA}, "station": {Role: domain.RoleStationOfficer, Organisation: station},
-		"mediator": {Role: domain.RoleMediator, Organisation: panel}, "other mediator": {Role: domain.RoleMediator, Organisation: panel},
-		"leader": {Role: domain.RoleLeader, Organisation: township}, "petitions": {Role: domain.RolePetitionOfficer, Organisation: township},
-		"justice": {Role: domain.RoleJusticeOfficer, Organisation: station},
+		"grid": {Role: domain.RoleGridMember, Organisation: villageA}, "mediator": {Role: domain.RoleMediator, Organisation: panel},
+		"leader": {Role: domain.RoleLeader, Organisation: township},
 	} {
 		r, _, err := w.node.Box.CreateAccount(t.Context(), w.node.Box.Technician(), service.NewAccount{Username: strings.ReplaceAll(name, " ", "_") + "01", Name: "测试", Grants: []domain.Grant{g}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.people[name] = service.Caller{Subject: domain.Subject{User: r.ID, Grants: []domain.Grant{g}}, Lang: "zh"}
+	}
+	// These only read, for which the grants alone count.
+	for i, g := range []domain.Grant{{Role: domain.RoleStationOfficer, Organisation: station}, {Role: domain.RoleMediator, Organisation: panel},
+		{Role: domain.RolePetitionOfficer, Organisation: township}, {Role: domain.RoleJusticeOfficer, Organisation: station}} {
+		name := []string{"station", "other mediator", "petitions", "justice"}[i]
+		w.people[name] = service.Caller{Subject: domain.Subject{User: envelope.RecordID{9, byte(i)}, Grants: []domain.Grant{g}}, Lang: "zh"}
 	}
 	return w
 }
@@ -298,6 +302,12 @@ func TestSearchCountsManyHits(t *testing.T) {
 	}
 	if out := w.search("leader", service.SearchQuery{Text: "路灯不亮", Offset: 220, Limit: 50}); len(out.Items) != 10 || out.Exact {
 		t.Errorf("last page: %d shown, exact %v", len(out.Items), out.Exact)
+	}
+	if out := w.search("leader", service.SearchQuery{Text: "路灯", Type: "event/01"}); out.Total != each || len(out.Facets["type"]) != 1 || out.Facets["type"][0].Code != "event/01" {
+		t.Errorf("%d of a type, %v", out.Total, out.Facets["type"])
+	}
+	if out := w.search("leader", service.SearchQuery{Text: "路灯", Type: "mediation/01"}); out.Total != 0 {
+		t.Errorf("%d of another kind's type", out.Total)
 	}
 	if out := w.search("leader", service.SearchQuery{Village: villageB}); out.Total != each/10 {
 		t.Errorf("%d in the other village", out.Total)

@@ -25,7 +25,7 @@ import (
 )
 
 // format changes whenever analysis or mapping do: an older index is rebuilt.
-const format = "fengqiao-search-2"
+const format = "fengqiao-search-3"
 
 const analyzerName = "fengqiao"
 

@@ -208,17 +208,18 @@ func TestClassesHaveTheirOwnScopes(t *testing.T) {
 // there.
 func TestNothingIsMissed(t *testing.T) {
 	runes := []rune("村口路灯不亮河道垃圾鄰里糾紛ａb１2 ，。")
-	dir := t.TempDir()
-	n := 0
+	x, src, _ := filled(t, nil)
+	defer closing(t, x)
 	rapid.Check(t, func(rt *rapid.T) {
-		n++
 		docs := make([]Document, rapid.IntRange(1, 8).Draw(rt, "docs"))
 		for i := range docs {
 			docs[i] = Document{ID: fmt.Sprint(i), Texts: texts("", rapid.StringOfN(rapid.RuneFrom(runes), 1, 20, -1).Draw(rt, "text"), ""), Scope: []string{everybody}}
 		}
-		x := open(t, filepath.Join(dir, fmt.Sprint(n)))
-		defer closing(t, x)
-		follow(t, x, &list{docs: docs, generation: "g"})
+		for i := len(docs); i < 8; i++ {
+			src.docs = append(src.docs, Document{ID: fmt.Sprint(i), Gone: true})
+		}
+		src.docs = append(src.docs, docs...)
+		follow(t, x, src)
 		source := []rune(docs[0].Texts[Text])
 		from := rapid.IntRange(0, len(source)-1).Draw(rt, "from")
 		to := rapid.IntRange(from+1, len(source)).Draw(rt, "to")

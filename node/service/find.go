@@ -333,9 +333,14 @@ func (s *searching) fits(def *domain.Definition, r *domain.Record) bool {
 	return r.CreatedAt >= s.q.From && (s.q.To == 0 || r.CreatedAt < s.q.To)
 }
 
-// valuesOf gives what facets and filters read of a record.
+// valuesOf gives what facets and filters read of a record. Codes of types
+// mean something within their kind only, so they are named with it.
 func valuesOf(def *domain.Definition, r *domain.Record) FinderFacet {
-	return FinderFacet{Kind: def.ID, Type: r.Text(def.Search.Type), Village: r.Text(domain.FieldVillage),
+	code := r.Text(def.Search.Type)
+	if code != "" {
+		code = def.ID + "/" + code
+	}
+	return FinderFacet{Kind: def.ID, Type: code, Village: r.Text(domain.FieldVillage),
 		Year: time.UnixMilli(r.CreatedAt).In(local).Format("2006"), State: r.State, N: 1}
 }
 
@@ -388,7 +393,7 @@ func (v *viewer) facets(counted []FinderFacet) map[string][]api.FacetCount {
 			continue
 		}
 		for facet, value := range map[string][2]string{
-			"kind": {f.Kind, def.Title.In(v.lang)}, "type": {f.Type, v.fieldLabel(def, def.Search.Type, f.Type)},
+			"kind": {f.Kind, def.Title.In(v.lang)}, "type": {f.Type, def.Title.In(v.lang) + " · " + v.fieldLabel(def, def.Search.Type, strings.TrimPrefix(f.Type, f.Kind+"/"))},
 			"village": {f.Village, v.p.name(f.Village)}, "year": {f.Year, f.Year}, "state": {f.State, v.stateTitle(def, f.State)},
 		} {
 			code, text := value[0], value[1]
