@@ -8,6 +8,7 @@ package lossyfs
 
 import (
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -23,6 +24,7 @@ const (
 // what lies between, in order.
 type node struct {
 	id      uint64
+	name    string // the latest
 	dir     bool
 	data    []byte
 	disk    []byte
@@ -61,8 +63,9 @@ type disk struct {
 
 // faults are what is injected now.
 type faults struct {
-	syncs int  // this many syncs from now succeed, then one fails; -1 never
-	short bool // writes take half
+	syncs  int    // this many syncs from now succeed, then one fails; -1 never
+	suffix string // of the files whose syncs count
+	short  bool   // writes take half
 }
 
 const rootID = 1
@@ -98,6 +101,7 @@ func (d *disk) used() int64 {
 }
 
 func (n *node) put(name string, c *node) {
+	c.name = name
 	n.entries[name] = c
 	n.changes = append(n.changes, &change{name: name, node: c})
 }
@@ -109,6 +113,7 @@ func (n *node) remove(name string) {
 
 func rename(from *node, old string, to *node, name string) {
 	c := from.entries[old]
+	c.name = name
 	if from == to {
 		delete(from.entries, old)
 		from.entries[name] = c
@@ -178,13 +183,11 @@ func sized(b []byte, n int64) []byte {
 // sync puts a file's data or a folder's names on the disk. When it is to
 // fail, the data is dropped for good, as the kernel's page cache does.
 func (d *disk) sync(n *node) syscall.Errno {
-	fail := d.faults.syncs == 0
-	if d.faults.syncs >= 0 {
-		d.faults.syncs--
-	}
-	if fail {
-		n.writes = nil
-		return syscall.EIO
+	if !n.dir && d.faults.syncs >= 0 && strings.HasSuffix(n.name, d.faults.suffix) {
+		if d.faults.syncs--; d.faults.syncs < 0 {
+			n.writes = nil
+			return syscall.EIO
+		}
 	}
 	for _, w := range n.writes {
 		n.disk = w.apply(n.disk)

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +47,13 @@ func Serve() {
 }
 
 func obey(d *disk, m *mount, line string) (*mount, error) {
-	var n int64
-	verb, _, _ := strings.Cut(line, " ")
-	if _, err := fmt.Sscanf(line, verb+" %d", &n); err != nil {
+	words := strings.Split(line, " ")
+	if len(words) != 3 {
+		return m, errors.New("want a verb, a number and a name")
+	}
+	verb, name := words[0], words[2]
+	n, err := strconv.ParseInt(words[1], 10, 64)
+	if err != nil {
 		return m, err
 	}
 	if verb == "hang" {
@@ -66,7 +71,7 @@ func obey(d *disk, m *mount, line string) (*mount, error) {
 		}
 		return attach(d, m.dir)
 	case "sync":
-		d.faults.syncs = int(n)
+		d.faults.syncs, d.faults.suffix = int(n), name
 	case "short":
 		d.faults.short = n != 0
 	case "capacity":
@@ -131,9 +136,9 @@ func (f *FS) expectOK(what string) {
 	}
 }
 
-func (f *FS) command(verb string, n int64) {
+func (f *FS) command(verb string, n int64, name string) {
 	f.t.Helper()
-	if _, err := fmt.Fprintf(f.in, "%s %d\n", verb, n); err != nil {
+	if _, err := fmt.Fprintf(f.in, "%s %d %s\n", verb, n, name); err != nil {
 		f.t.Fatal("lossyfs:", err)
 	}
 	f.expectOK(verb)
@@ -141,10 +146,11 @@ func (f *FS) command(verb string, n int64) {
 
 // Cut turns the power off and on again: programs lose the file system, and
 // find there what a disk may have kept. The seed repeats a cut.
-func (f *FS) Cut(seed int64) { f.command("cut", seed) }
+func (f *FS) Cut(seed int64) { f.command("cut", seed, "") }
 
-// FailSync lets the sync after so many fail, once, and its data be lost.
-func (f *FS) FailSync(after int) { f.command("sync", int64(after)) }
+// FailSync lets one sync fail, after so many of files with such a name, and
+// its data be lost.
+func (f *FS) FailSync(suffix string, after int) { f.command("sync", int64(after), suffix) }
 
 // ShortWrites lets writes take half of what they are given.
 func (f *FS) ShortWrites(on bool) {
@@ -152,11 +158,11 @@ func (f *FS) ShortWrites(on bool) {
 	if on {
 		n = 1
 	}
-	f.command("short", n)
+	f.command("short", n, "")
 }
 
 // Capacity is the size of the disk in bytes.
-func (f *FS) Capacity(n int64) { f.command("capacity", n) }
+func (f *FS) Capacity(n int64) { f.command("capacity", n, "") }
 
 // Hang holds the next write or sync for so long.
-func (f *FS) Hang(d time.Duration) { f.command("hang", int64(d)) }
+func (f *FS) Hang(d time.Duration) { f.command("hang", int64(d), "") }

@@ -107,7 +107,7 @@ func TestInjectedFaults(t *testing.T) {
 	_, err = file.WriteAt(bytes.Repeat([]byte("s"), 3000), 0)
 	must(t, err)
 	f.ShortWrites(false)
-	f.FailSync(1)
+	f.FailSync("a", 1)
 	must(t, file.Sync())
 	_, err = file.WriteAt([]byte("lost"), 0)
 	must(t, err)
