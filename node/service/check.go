@@ -27,6 +27,7 @@ type CheckReport struct {
 	Audit                     uint64
 	Store                     store.Report
 	Problems                  []string
+	head                      envelope.Head // of the journal
 }
 
 func (r *CheckReport) problem(err error) {
@@ -69,8 +70,9 @@ func Check(ctx context.Context, dir string, o CheckOptions) (CheckReport, error)
 		r.problem(err)
 		return r, nil
 	}
-	err = errors.Join(b.checkStore(ctx, &r, o), b.Close())
-	return r, err
+	p, err := b.store.Position()
+	r.problem(errors.Join(err, r.reaches(p.Incarnation, p.Seq)))
+	return r, errors.Join(b.checkStore(ctx, &r, o), b.Close())
 }
 
 // Check verifies the box while it works: everything that was answered when
@@ -87,6 +89,9 @@ func (b *Box) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	b.files.Unlock()
 	if err != nil {
 		return r, err
+	}
+	if last > 0 {
+		r.problem(r.reaches(b.id.Incarnation(), last))
 	}
 	result := "ok"
 	if err = b.checkStore(ctx, &r, o); len(r.Problems) > 0 {
@@ -120,6 +125,15 @@ func (b *Box) checkStore(ctx context.Context, r *CheckReport, o CheckOptions) (e
 		err = b.checkSealed(ctx, r, o.Progress)
 	}
 	return err
+}
+
+// reaches finds a journal that ends early: opening reads only what the
+// store lacks, and takes no notice.
+func (r *CheckReport) reaches(incarnation uint32, seq uint64) error {
+	if incarnation < r.head.Incarnation || incarnation == r.head.Incarnation && seq <= r.head.Seq {
+		return nil
+	}
+	return fmt.Errorf("journal: it ends at operation %d of %d, the box had %d of %d", r.head.Seq, r.head.Incarnation, seq, incarnation)
 }
 
 // checkSealed opens everything that the box should be able to open.
@@ -197,6 +211,7 @@ func (r *CheckReport) checkJournal(ctx context.Context, dir string, id *identity
 			head = envelope.Head{Origin: op.Origin, Incarnation: op.Incarnation, Seq: op.Seq, Hash: envelope.Sum(raw)}
 			r.Operations++
 		}
+		r.head = head
 		if g.Head != head || !identity.Verify(public, head, g.Signature) {
 			return fmt.Errorf("journal: the signature at operation %d does not fit", head.Seq)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -599,15 +600,25 @@ func (b *testBox) copied() string {
 }
 
 // contents says what the box holds: the digest of all records, where it
-// stands, the audit's head.
+// stands, the operations of the journal, the audit's head.
 func (b *testBox) contents() string {
 	b.t.Helper()
+	ops := sha256.New()
+	err := journal.Range(nil, filepath.Join(b.dir, "journal"), filepath.Join(b.dir, "history"), b.id.Origin(), func(g journal.Replayed) error {
+		for _, raw := range slices.Concat(g.Ops, g.KeyFrames) {
+			ops.Write(raw)
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	digest, err := b.store.Digest()
 	position, perr := b.store.Position()
 	if err := errors.Join(err, perr); err != nil {
 		b.t.Fatal(err)
 	}
-	return fmt.Sprintf("%x %d %x %v", digest, position.Seq, position.Head, b.audit.Head())
+	return fmt.Sprintf("%x %x %d %x %v", ops.Sum(nil), digest, position.Seq, position.Head, b.audit.Head())
 }
 
 // TestFaultClock: a dead clock gives no number and no card; a clock set
