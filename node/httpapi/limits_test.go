@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,6 +51,17 @@ func TestEveryWriteRepeats(t *testing.T) {
 		}
 		if other, body := who.with("POST", c.path, c.other, headers); other != 422 || code(body) != "idempotency_mismatch" {
 			t.Errorf("%s with another body: %d %s", name, other, body)
+		}
+	}
+	// A key is one request's, whatever kind of write used it first.
+	for i, order := range [][2]string{{"/records", "/imports?kind=event&name=a.csv"}, {"/imports?kind=event&name=a.csv", "/records"}} {
+		key := map[string]string{"Idempotency-Key": "across-kinds-" + strconv.Itoa(i)}
+		bodies := map[string]any{"/records": map[string]any{"kind": "event", "fields": map[string]any{"title": "跨种类", "type": "01", "village": village}}, "/imports?kind=event&name=a.csv": table}
+		if status, body := w.clients[duty].with("POST", order[0], bodies[order[0]], key); status != 201 {
+			t.Errorf("%s: %d %s", order[0], status, body)
+		}
+		if status, body := w.clients[duty].with("POST", order[1], bodies[order[1]], key); status != 422 || code(body) != "idempotency_mismatch" {
+			t.Errorf("%s after %s: %d %s", order[1], order[0], status, body)
 		}
 	}
 	// A key belongs to its person: another's request under it is their own.

@@ -34,6 +34,11 @@ func (b *Box) Once(c Caller, key string, request []byte, run func() (Answer, err
 		return a, false, ErrInProgress
 	}
 	defer b.running.Delete(string(name))
+	if _, used, err := b.claim(string(name)); err != nil {
+		return a, false, err
+	} else if used { // by an operation
+		return a, false, ErrKeyReused
+	}
 	mac := b.requestMAC(string(request))
 	sealing := seal.Derive(b.id.BoxKey(), "answer")
 	if body, known, err := b.local.Get(bucketAnswers, name); err != nil {
@@ -59,4 +64,17 @@ func (b *Box) Once(c Caller, key string, request []byte, run func() (Answer, err
 		b.log.Error("an answer was not kept; repeating its request is refused or done again", "err", err) // what was done stands
 	}
 	return a, false, nil
+}
+
+// notAnswered refuses an operation under a key that another kind of write
+// used.
+func (b *Box) notAnswered(key string) error {
+	if key == "" {
+		return nil
+	}
+	_, used, err := b.local.Get(bucketAnswers, []byte(key))
+	if err == nil && used {
+		err = ErrKeyReused
+	}
+	return err
 }

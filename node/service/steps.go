@@ -271,6 +271,9 @@ func (b *Box) submitAll(ctx context.Context, drafts []*draft) ([]*domain.Record,
 		return nil, err
 	}
 	key := requestKey(drafts[0].caller)
+	if err := b.notAnswered(key); err != nil {
+		return nil, err
+	}
 	records := make([]*domain.Record, len(drafts))
 	err := b.do(ctx, func(t *turn) error {
 		done, replayed, err := t.claim(key, drafts[0].mac)
