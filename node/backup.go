@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fengqiao/fengqiao/backup"
@@ -63,7 +64,7 @@ func header(box *service.Box, parts []service.Part, version string) (backup.Head
 	for _, p := range parts {
 		h.Bytes += p.Size
 	}
-	if h.Recipient == "" {
+	if !strings.HasPrefix(h.Recipient, "age1") { // none, or a demo's
 		return h, errNoRecipient
 	}
 	return h, nil

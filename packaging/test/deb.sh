@@ -17,18 +17,35 @@ fail() {
 	echo "deb: $1" >&2
 	exit 1
 }
+served=
 clean() {
+	[ -z "$served" ] || kill "$served" 2>/dev/null || true
 	dpkg --purge fengqiao >/dev/null 2>&1 || true
 	rm -rf "$data"
 	deluser --quiet fengqiao >/dev/null 2>&1 || true
 }
 trap clean EXIT
 
+export DEB_COMPRESS=none
 old="$(packaging/deb/build.sh 0.1.0)"
 new="$(packaging/deb/build.sh 0.2.0)"
 dpkg -i "$old" >/dev/null
 fengqiao --version | grep -q fengqiao || fail "the installed program does not run"
 su -s /bin/sh fengqiao -c "fengqiao init --data $data" >/dev/null
+# Root at the terminal: through the door of the running box, and never into
+# the directory of a stopped one.
+su -s /bin/sh fengqiao -c "exec fengqiao serve --data $data --listen 127.0.0.1:0 --tls" >"$data.out" 2>&1 &
+served=$!
+for _ in $(seq 100); do grep -q 'setup code' "$data.out" && break; sleep 0.2; done
+grep -q 'https://' "$data.out" || fail "the box does not serve HTTPS: $(cat "$data.out")"
+fengqiao setup-code --data "$data" >/dev/null || fail "root does not come through the door"
+su -s /bin/sh nobody -c "fengqiao setup-code --data $data" >/dev/null 2>&1 && fail "anybody comes through the door"
+pkill -TERM -P "$served" -x fengqiao 2>/dev/null || kill "$served"
+wait "$served" || true
+served=
+rm -f "$data.out"
+if fengqiao check --data "$data" >/dev/null 2>&1; then fail "root opened the directory of a stopped box"; fi
+[ -z "$(find "$data" ! -user fengqiao)" ] || fail "files of root are in $data"
 before="$(sha256sum "$data/identity/box.json")"
 [ "$(stat -c %a "$data")" = 700 ] || fail "others may read $data"
 dpkg -i "$new" >/dev/null
