@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/domain/clock"
 )
 
@@ -51,4 +52,35 @@ var profiles = sync.OnceValues(func() (map[string]clock.Profile, error) {
 func (c *Catalogue) Profiles() (map[string]clock.Profile, error) {
 	p, err := profiles()
 	return maps.Clone(p), err
+}
+
+// ProfilesOf gives the profiles that the clocks of a kind know: the
+// release's, and its own in their place.
+func (c *Catalogue) ProfilesOf(def *domain.Definition) (map[string]clock.Profile, error) {
+	out, err := c.Profiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range def.Profiles {
+		if out[p.ID], err = profileOf(p); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// profileOf reads the words of a profile.
+func profileOf(p domain.Profile) (clock.Profile, error) {
+	out := clock.Profile{ID: p.ID, Title: clock.Label{ZH: p.Title.ZH, EN: p.Title.EN}, Source: p.Source, Rules: map[string]clock.Rule{}}
+	for urgency, d := range p.Rules {
+		var r clock.Rule
+		for _, read := range []error{r.Limit.UnmarshalText([]byte(d.Limit)), r.Warn.UnmarshalText([]byte(d.Warn)),
+			r.Yellow.UnmarshalText([]byte(d.Yellow)), r.Red.UnmarshalText([]byte(d.Red))} {
+			if read != nil {
+				return out, read
+			}
+		}
+		out.Rules[urgency] = r
+	}
+	return out, out.Validate()
 }

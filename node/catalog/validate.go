@@ -89,6 +89,7 @@ func (v *validator) check() {
 	v.tables()
 	v.fields()
 	v.states()
+	v.profiles()
 	v.clocks()
 	v.documents()
 	v.gates()
@@ -334,13 +335,30 @@ func (v *validator) states() {
 	}
 }
 
+// profiles checks the deadlines that a county sets for itself.
+func (v *validator) profiles() {
+	v.many("profiles", len(v.def.Profiles), maxClocks)
+	seen := map[string]bool{}
+	for i, p := range v.def.Profiles {
+		path := fmt.Sprintf("profiles[%d]", i)
+		v.unique(path+".id", p.ID, seen)
+		v.title(path+".title", p.Title)
+		if _, ok := p.Rules["default"]; !ok {
+			v.bad(path, "时限方案需要 default 一行", "A profile needs a row default.")
+		}
+		if _, err := profileOf(p); err != nil {
+			v.bad(path, "时限方案有误：期限写作 5wd、3h，提醒写作 60%，红牌写作 100% 或 +2wd，且依次递增", "The profile is wrong: "+err.Error()+".")
+		}
+	}
+}
+
 func (v *validator) clocks() {
 	seen := map[string]bool{}
 	for i, c := range v.def.Clocks {
 		path := fmt.Sprintf("clocks[%d]", i)
 		v.unique(path+".id", c.ID, seen)
 		v.title(path+".title", c.Title)
-		if !v.base.profile(c.Profile) {
+		if !v.base.profile(c.Profile) && !v.def.HasProfile(c.Profile) {
 			v.bad(cmp.Or(path+".profile", path), "没有时限方案 "+c.Profile, "There is no clock profile "+c.Profile+".")
 		}
 		v.codeField(path+".urgency", c.Urgency)

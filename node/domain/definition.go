@@ -52,6 +52,7 @@ type Definition struct {
 	States    []State        `yaml:"states" json:"states"`
 	Steps     []Step         `yaml:"steps" json:"steps"`
 	Clocks    []Clock        `yaml:"clocks" json:"clocks,omitempty"`
+	Profiles  []Profile      `yaml:"profiles" json:"profiles,omitempty"` // of its own; found before the catalogue's
 	Documents []DocumentType `yaml:"documents" json:"documents,omitempty"`
 	Gates     []Gate         `yaml:"gates" json:"gates,omitempty"`
 	Papers    []Paper        `yaml:"papers" json:"papers,omitempty"`
@@ -270,6 +271,23 @@ type Clock struct {
 	ProfileField string `yaml:"profile_field" json:"profile_field,omitempty"`
 }
 
+// Profile holds the deadlines of a county: how long, by urgency. Package
+// clock reads the words.
+type Profile struct {
+	ID     string              `yaml:"id" json:"id"`
+	Title  Text                `yaml:"title" json:"title"`
+	Source string              `yaml:"source" json:"source"` // of the rule
+	Rules  map[string]Deadline `yaml:"rules" json:"rules"`   // by urgency; default serves the rest
+}
+
+// Deadline is one row of a profile, such as 5wd, 60%, 100%, +2wd.
+type Deadline struct {
+	Limit  string `yaml:"limit" json:"limit"`
+	Warn   string `yaml:"warn" json:"warn"`
+	Yellow string `yaml:"yellow" json:"yellow"`
+	Red    string `yaml:"red" json:"red"`
+}
+
 // DocumentType is one paper of a dossier.
 type DocumentType struct {
 	ID     string  `yaml:"id" json:"id"`
@@ -368,6 +386,11 @@ func (d *Definition) Clock(id string) (*Clock, bool) {
 		}
 	}
 	return nil, false
+}
+
+// HasProfile reports whether the kind brings the profile with it.
+func (d *Definition) HasProfile(id string) bool {
+	return slices.ContainsFunc(d.Profiles, func(p Profile) bool { return p.ID == id })
 }
 
 // Document finds a dossier document type by id.

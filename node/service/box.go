@@ -49,34 +49,35 @@ type Options struct {
 
 // Box is one running box.
 type Box struct {
-	opts      Options
-	log       *slog.Logger
-	id        *identity.Identity
-	macKey    seal.Key
-	clock     Clock
-	journal   *journal.Journal
-	store     *store.Store
-	local     *store.Local
-	audit     *audit.Log
-	embedded  *catalog.Catalogue
-	profiles  map[string]clock.Profile
-	finder    Finder
-	room      room
-	backlog   []*group    // answered before the start, and not yet in the store
-	unsettled atomic.Bool // definitions and imports wait for room on the disk
-	names     sync.Map    // account → name, until the account changes
-	policy    atomic.Pointer[policy]
-	overlay   *overlay
-	keys      *keyring
-	writer    *writer
-	hub       *hub
-	guard     *guard
-	presence  presence
-	running   sync.Map // idempotency keys whose request is being done
-	setupMu   sync.Mutex
-	setup     setup
-	foundMu   sync.Mutex
-	started   time.Time
+	opts        Options
+	log         *slog.Logger
+	id          *identity.Identity
+	macKey      seal.Key
+	clock       Clock
+	journal     *journal.Journal
+	store       *store.Store
+	local       *store.Local
+	audit       *audit.Log
+	embedded    *catalog.Catalogue
+	profiles    map[string]clock.Profile
+	ownProfiles sync.Map // *domain.Definition → map[string]clock.Profile, of kinds that bring their own
+	finder      Finder
+	room        room
+	backlog     []*group    // answered before the start, and not yet in the store
+	unsettled   atomic.Bool // definitions and imports wait for room on the disk
+	names       sync.Map    // account → name, until the account changes
+	policy      atomic.Pointer[policy]
+	overlay     *overlay
+	keys        *keyring
+	writer      *writer
+	hub         *hub
+	guard       *guard
+	presence    presence
+	running     sync.Map // idempotency keys whose request is being done
+	setupMu     sync.Mutex
+	setup       setup
+	foundMu     sync.Mutex
+	started     time.Time
 
 	again    chan refreshing
 	hurried  chan struct{} // the carrier is waited for

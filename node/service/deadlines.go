@@ -41,6 +41,10 @@ func (b *Box) deadlines(p *policy, def *domain.Definition, r *domain.Record) ([]
 	if len(r.Clocks) == 0 {
 		return nil, nil
 	}
+	profiles, err := b.profilesOf(def)
+	if err != nil {
+		return nil, err
+	}
 	var out []deadline
 	for i := range def.Clocks {
 		id := def.Clocks[i].ID
@@ -48,11 +52,27 @@ func (b *Box) deadlines(p *policy, def *domain.Definition, r *domain.Record) ([]
 		if err != nil {
 			return nil, err
 		}
-		if d, ok := clock.Due(events, p.calendar, b.profiles); ok {
+		if d, ok := clock.Due(events, p.calendar, profiles); ok {
 			out = append(out, deadline{Clock: id, Deadline: d})
 		}
 	}
 	return out, nil
+}
+
+// profilesOf gives the deadlines that a kind's clocks follow. A definition
+// never changes, so those that bring their own are read once.
+func (b *Box) profilesOf(def *domain.Definition) (map[string]clock.Profile, error) {
+	if len(def.Profiles) == 0 {
+		return b.profiles, nil
+	}
+	if known, ok := b.ownProfiles.Load(def); ok {
+		return known.(map[string]clock.Profile), nil
+	}
+	profiles, err := b.embedded.ProfilesOf(def)
+	if err == nil {
+		b.ownProfiles.Store(def, profiles)
+	}
+	return profiles, err
 }
 
 var clockKinds = map[domain.ClockKind]clock.Kind{
@@ -94,7 +114,7 @@ func (v *viewer) clocks(def *domain.Definition, r *domain.Record) ([]api.Clock, 
 		c, _ := def.Clock(d.Clock)
 		item := api.Clock{ID: d.Clock, Title: c.Title.In(v.lang), State: string(d.Look(v.now)), DueAt: d.Due, WarnAt: d.Warn, YellowAt: d.Yellow,
 			RedAt: d.Red, NextAt: d.Next(v.now), StartedAt: d.Started, PausedSince: d.PausedSince, Extensions: d.Extensions, Uncertain: d.Uncertain,
-			Rule: v.rule(d)}
+			Rule: v.rule(def, d)}
 		if d.Due != 0 {
 			item.RemainingMinutes = (d.Due - v.now) / 60_000
 		}
@@ -104,8 +124,12 @@ func (v *viewer) clocks(def *domain.Definition, r *domain.Record) ([]api.Clock, 
 	return out, nil
 }
 
-func (v *viewer) rule(d deadline) string {
-	title := v.box.profiles[d.Profile].Title
+func (v *viewer) rule(def *domain.Definition, d deadline) string {
+	profiles, err := v.box.profilesOf(def)
+	if err != nil {
+		return v.limitText(d.Limit) // the title alone is missing
+	}
+	title := profiles[d.Profile].Title
 	return domain.Text{ZH: title.ZH, EN: title.EN}.In(v.lang) + " " + v.limitText(d.Limit)
 }
 

@@ -82,6 +82,8 @@ func TestReadmeKindIsAdoptedAndWalked(t *testing.T) {
 	}
 
 	second := strings.Replace(strings.Replace(text, "version: 1\nlevel", "version: 2\nlevel", 1), "max: 50}", "max: 99}", 1)
+	second = strings.Replace(second, "clocks:\n", "profiles: # the county's own deadline in place of the release's\n"+
+		"  - {id: event_handle, title: {zh: 修复时限, en: Repair}, source: 演示, rules: {default: {limit: 2h, warn: 60%, yellow: 80%, red: 100%}}}\nclocks:\n", 1)
 	if out, err := b.PutDefinition(ctx, admin, api.DefinitionInput{YAML: second}); err != nil || out.Version != 2 || !out.Adopted {
 		t.Fatalf("%+v %v", out, err)
 	}
@@ -89,6 +91,9 @@ func TestReadmeKindIsAdoptedAndWalked(t *testing.T) {
 	newer, err := b.Create(ctx, b.people["grid"], kind, "", Input{Fields: fields})
 	if err != nil || newer.Definition.Version != 2 || r.Definition.Version != 1 {
 		t.Errorf("versions %d and %d, %v", newer.Definition.Version, r.Definition.Version, err)
+	}
+	if v, err := b.View(b.people["duty"], newer.ID); err != nil || v.Clock == nil || v.Clock.DueAt != newer.CreatedAt+2*hourMilli || v.Clock.Rule != "修复时限 2小时" {
+		t.Errorf("clock %+v, %v", v.Clock, err)
 	}
 	b.check()
 	b.close()
