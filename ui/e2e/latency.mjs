@@ -49,11 +49,13 @@ async function measure(rounds) {
   const { csrf } = await (await fetch('/api/v1/session')).json()
   const { items } = await (await fetch('/api/v1/organisations')).json()
   const village = items.find((o) => o.level === 'village').code
+  // send gives the time at which the API said yes.
   const send = async (path, body) => {
     const r = await fetch('/api/v1' + path, { method: 'POST', body: JSON.stringify(body),
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf, 'Idempotency-Key': crypto.randomUUID() } })
+    const accepted = performance.now()
     if (!r.ok) throw new Error(`${path}: ${r.status} ${await r.text()}`)
-    return r.json()
+    return accepted
   }
   const report = (urgency) => send('/records', { kind: 'event', step: 'register', fields: { title: '测量（虚构）', type: '01', urgency, village, scale: '01' } })
   // drawn resolves with the time of the frame in which the page fits.
@@ -63,7 +65,7 @@ async function measure(rounds) {
       if (!fits()) return
       watch.disconnect()
       clearTimeout(limit)
-      requestAnimationFrame((at) => done(at))
+      requestAnimationFrame(() => requestAnimationFrame(done)) // the frame after it: it has been drawn
     }
     const watch = new MutationObserver(look)
     watch.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true })
@@ -83,15 +85,13 @@ async function measure(rounds) {
     await pause(Math.random() * 1500) // any phase of the wall's own rhythm
     const before = reported()
     const shown = drawn(() => reported() !== before)
-    await report('normal')
-    const accepted = performance.now()
+    const accepted = await report('normal')
     out.events.push(Math.max(0, (await shown) - accepted))
   }
   for (let n = 0; n < rounds; n++) {
     await pause(Math.random() * 1500)
     const shown = drawn(ringing)
-    await report('emergency')
-    const accepted = performance.now()
+    const accepted = await report('emergency')
     out.alarms.push(Math.max(0, (await shown) - accepted))
     await clear()
   }
