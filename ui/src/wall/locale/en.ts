@@ -56,6 +56,7 @@ export default {
   'wall.map.title': 'Villages',
   'wall.map.schematic': 'Schematic, from centre points; not boundaries',
   'wall.map.outlines': 'Village and grid outlines',
+  'wall.map.none': 'No villages yet: a system administrator imports the divisions',
   'wall.map.few': 'few open',
   'wall.map.many': 'many',
   'wall.urgency.emergency': 'Emergency',

@@ -56,6 +56,7 @@ export default {
   'wall.map.title': '辖区态势',
   'wall.map.schematic': '示意图：按各村中心点绘制，不表示行政边界',
   'wall.map.outlines': '村（社区）与网格边界',
+  'wall.map.none': '还没有村（社区）：请系统管理员导入行政区划',
   'wall.map.few': '在办少',
   'wall.map.many': '多',
   'wall.urgency.emergency': '特急',
