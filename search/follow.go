@@ -43,7 +43,7 @@ func (x *Index) Follow(ctx context.Context, src Source, log *slog.Logger) {
 	var scrubbed time.Time
 	for ctx.Err() == nil {
 		err := x.catchUp(ctx, src)
-		if suspect := x.suspect.Swap(false); err == nil && (suspect || time.Since(scrubbed) > scrubEvery) {
+		if err == nil && (x.suspect.Swap(false) || time.Since(scrubbed) > scrubEvery) {
 			scrubbed = time.Now()
 			err = x.scrub(ctx)
 		}
@@ -217,6 +217,7 @@ func (x *Index) reset() error {
 	defer x.mu.Unlock()
 	closed := guarded(x.index.Close)
 	if err := x.begin(); err != nil {
+		x.damaged.Store(true) // nothing is open: try again
 		return errors.Join(err, closed)
 	}
 	return nil // what a damaged index says when it is closed does not matter

@@ -412,6 +412,26 @@ func TestDamageIsHealed(t *testing.T) {
 	}
 }
 
+// TestFailedBeginningIsRepeated: where a new index could not be made, the
+// next look tries again.
+func TestFailedBeginningIsRepeated(t *testing.T) {
+	x, src, dir := filled(t, samples)
+	defer closing(t, x)
+	x.dir = filepath.Join(dir, "index_meta.json", "no directory")
+	x.Rebuild()
+	if err := x.catchUp(t.Context(), src); err == nil {
+		t.Fatal("an index inside a file")
+	}
+	if _, err := x.Find(t.Context(), Query{Scopes: allScopes(), Limit: 1}); err == nil {
+		t.Error("a closed index answers")
+	}
+	x.dir = dir
+	follow(t, x, src)
+	if s := x.Status(); s.Documents != 3 || s.Rebuilding {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestErasedTermsLeaveTheDisk: no term of an erased document is in any
 // dictionary of the index any more.
 func TestErasedTermsLeaveTheDisk(t *testing.T) {

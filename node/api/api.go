@@ -454,11 +454,6 @@ type SearchResult struct {
 	Percent    int  `json:"percent"`
 }
 
-// Suggestions complete what is being typed.
-type Suggestions struct {
-	Items []string `json:"items"`
-}
-
 // Alarm is something that people must know at once.
 type Alarm struct {
 	ID               string `json:"id"`
