@@ -267,6 +267,9 @@ func Restore(ctx context.Context, path, secret, dir string, progress func(done, 
 	if err == nil {
 		err = settle(tmp)
 	}
+	if err == nil {
+		err = syncTree(tmp)
+	}
 	if err != nil {
 		return report, errors.Join(err, os.RemoveAll(tmp))
 	}
@@ -274,6 +277,16 @@ func Restore(ctx context.Context, path, secret, dir string, progress func(done, 
 		return report, err
 	}
 	return report, errors.Join(os.Rename(tmp, dir), syncDir(filepath.Dir(dir)))
+}
+
+// syncTree makes the names below dir durable; the files are already.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		return syncDir(path)
+	})
 }
 
 func unpack(root, name string, in io.Reader) error {

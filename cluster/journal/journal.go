@@ -35,8 +35,10 @@ const (
 	maxGroupBytes = 64 << 20
 
 	// SegmentSize is where a segment ends; room is zeroed in steps so that
-	// a sync writes data alone.
+	// a sync writes data alone. The first are smaller: each start of a box
+	// begins a segment.
 	SegmentSize = 64 << 20
+	firstStep   = 256 << 10
 	roomStep    = 4 << 20
 
 	// maxKeyFrame keeps a zeroed frame from filling a sector, which would
@@ -100,7 +102,7 @@ type Options struct {
 	Sign        func(envelope.Head) envelope.Signature
 	From        Position // what the store has; zero for everything
 	FS          FS       // nil: the operating system's
-	step        int64    // bytes zeroed at once; 0 is roomStep
+	step        int64    // bytes zeroed at once; 0 is firstStep, growing to roomStep
 }
 
 // Journal appends groups. It is used by one writer.
@@ -338,8 +340,8 @@ func segmentHeader(origin envelope.Hash, incarnation uint32, first uint64, prev 
 
 // makeRoom writes zeros ahead of the groups.
 func (j *Journal) makeRoom(need int64) error {
-	step := cmp.Or(j.o.step, roomStep)
 	for j.room < need {
+		step := cmp.Or(j.o.step, min(roomStep, max(firstStep, j.room)))
 		if _, err := j.file.WriteAt(make([]byte, step), j.room); err != nil {
 			return full(err) // no byte of the group is written yet
 		}
