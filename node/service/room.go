@@ -45,7 +45,7 @@ func (r *room) free() (int64, error) {
 	if err := unix.Statfs(r.dir, &s); err != nil {
 		return 0, err
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 // take refuses work that will write about n bytes while the disk is nearly
@@ -105,10 +105,7 @@ func (r *room) lay() error {
 	if err != nil {
 		return err
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, r.marks.ballast)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-		err = fill(f, r.marks.ballast)
-	}
+	err = allocate(f, r.marks.ballast)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(r.path()))
 	}
