@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // socketName is the door's file in the data directory.
@@ -70,22 +68,6 @@ func (l listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 	}
-}
-
-// peer asks the kernel who is at the other end.
-func peer(c *net.UnixConn) (uid uint32, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	if cerr := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); cerr != nil {
-		return 0, cerr
-	}
-	if err != nil {
-		return 0, err
-	}
-	return cred.Uid, nil
 }
 
 // dial connects to the door; ErrClosed when no box runs in dir.
