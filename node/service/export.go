@@ -38,10 +38,10 @@ func (t *Table) Output() sheet.Output {
 // it: what others refer to stands first.
 func (b *Box) Exports() []string {
 	p := b.policy.Load()
-	out := append([]string{listDivisions}, masterLists...)
-	for _, kind := range p.matterKinds() {
-		if _, err := b.listOf(p, kind, nil); err == nil {
-			out = append(out, kind)
+	out := []string{listDivisions}
+	for _, id := range slices.Concat(masterLists, p.matterKinds()) { // before the set-up most kinds are not in force
+		if _, err := b.listOf(p, id, nil); err == nil {
+			out = append(out, id)
 		}
 	}
 	return out

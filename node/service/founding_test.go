@@ -102,6 +102,12 @@ func TestNewSheet(t *testing.T) {
 	if _, err := b.NewSheet(ctx); !errors.Is(err, ErrNotSetUp) {
 		t.Fatalf("a sheet for no box: %v", err)
 	}
+	if _, err := b.BeginImport(b.Technician(), listPeople, "p.csv", []byte("甲,乙\n1,2\n")); !errors.Is(err, ErrNotSetUp) {
+		t.Fatalf("people before the set-up: %v", err)
+	}
+	for _, id := range b.Exports() {
+		b.exported(id)
+	}
 	first, err := b.FoundFrom(ctx, wizard(b, township))
 	if err != nil {
 		t.Fatal(err)

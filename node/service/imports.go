@@ -77,6 +77,9 @@ func (i *importJobs) noteReplayed(g *group) {
 
 // BeginImport reads a file and guesses which column is which field.
 func (b *Box) BeginImport(c Caller, id, name string, data []byte) (api.Import, error) {
+	if b.SetupNeeded() {
+		return api.Import{}, ErrNotSetUp
+	}
 	p := b.policy.Load()
 	l, err := b.listOf(p, id, nil)
 	if err != nil {
