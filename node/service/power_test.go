@@ -62,7 +62,7 @@ func TestFaultPowerCut(t *testing.T) {
 			if !c.heard("ready") {
 				t.Fatalf("the child did not start: %s", c.stderr.String())
 			}
-			go c.heard("")
+			c.listen()
 			time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 		case 1:
 			if !c.heard("inside") {
