@@ -207,7 +207,8 @@ func (s *seeding) fields(dice *rand.Rand, n int) map[string]any {
 		"people/0/name": "赵某某", "people/0/phone": fmt.Sprintf("138%08d", dice.IntN(100_000_000))}
 }
 
-// indexed serves the box until its search index has caught up.
+// indexed serves the box until its search index has caught up, and keeps a
+// session for later starts.
 func indexed(ctx context.Context, o options, dir string) (err error) {
 	p, err := startFengqiao(ctx, o, dir)
 	if err != nil {
@@ -216,6 +217,9 @@ func indexed(ctx context.Context, o options, dir string) (err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 	f, err := signIn(p, 1)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "session"), []byte(f.cookie), 0o600); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
