@@ -74,20 +74,20 @@ func press(ctx context.Context, clients int, length time.Duration, f func(client
 	for c := range clients {
 		work.Go(func() {
 			var own samples
-			for n := 0; ctx.Err() == nil; n++ {
+			var err error
+			for n := 0; ctx.Err() == nil && err == nil; n++ {
 				from := time.Now()
-				if err := f(c, n); err != nil {
-					mu.Lock()
-					failed = errors.Join(failed, err)
-					mu.Unlock()
-					cancel()
-					return
+				if err = f(c, n); err == nil {
+					own = append(own, time.Since(from))
 				}
-				own = append(own, time.Since(from))
 			}
 			mu.Lock()
+			defer mu.Unlock()
 			out.latency = append(out.latency, own...)
-			mu.Unlock()
+			if err != nil {
+				failed = errors.Join(failed, err)
+				cancel()
+			}
 		})
 	}
 	work.Wait()
