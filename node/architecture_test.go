@@ -23,13 +23,13 @@ var rooms = []string{"cmd", "node", "cluster", "ui", "search", "backup", "packag
 // Rooms never enter one another; they meet in node. Inside node the lower
 // ones know nothing of the upper ones.
 var doors = map[string][]string{
-	"cluster/envelope":      {},
-	"cluster/journal":       {"cluster/envelope", "cluster/journal/disk", "cluster/journal/frame"},
-	"cluster/journal/disk":  {},
-	"cluster/journal/frame": {},
-	"search":                {},
-	"backup":                {},
-	"ui":                    {},
+	"cluster/envelope":       {"cluster/envelope/frame"},
+	"cluster/journal":        {"cluster/envelope", "cluster/envelope/disk", "cluster/envelope/frame"},
+	"cluster/envelope/disk":  {},
+	"cluster/envelope/frame": {},
+	"search":                 {},
+	"backup":                 {},
+	"ui":                     {},
 
 	"node/api":              {},
 	"node/domain":           {"cluster/envelope"},
@@ -38,19 +38,19 @@ var doors = map[string][]string{
 	"node/sheet":            {"node/domain"},
 	"node/geo":              {"node/domain"},
 	"node/seal":             {"cluster/envelope"},
-	"node/identity":         {"cluster/envelope", "cluster/journal/disk", "node/seal"},
-	"node/store":            {"cluster/envelope", "cluster/journal/disk", "node/domain"},
+	"node/identity":         {"cluster/envelope", "cluster/envelope/disk", "node/seal"},
+	"node/store":            {"cluster/envelope", "cluster/envelope/disk", "node/domain"},
 	"node/internal/lossyfs": {}, // loses unsynced writes; tests alone mount it
-	"node/audit":            {"cluster/envelope", "cluster/journal/disk", "cluster/journal/frame"},
+	"node/audit":            {"cluster/envelope", "cluster/envelope/disk", "cluster/envelope/frame"},
 	"node/certs":            {},
-	"node/service": {"cluster/envelope", "cluster/journal", "cluster/journal/disk", "node/api", "node/audit", "node/catalog", "node/domain", "node/domain/clock",
+	"node/service": {"cluster/envelope", "cluster/envelope/disk", "node/api", "node/audit", "node/catalog", "node/domain", "node/domain/clock",
 		"node/geo", "node/identity", "node/seal", "node/sheet", "node/store"},
 	"node/httpapi": {"cluster/envelope", "node/api", "node/domain", "node/service"},
-	"node/control": {"cluster/journal", "node/api", "node/audit", "node/domain", "node/service", "node/sheet", "node/store"},
-	"node":         {"cluster/envelope", "backup", "search", "node/control", "node/domain", "node/httpapi", "node/identity", "node/service", "node/store"},
+	"node/control": {"cluster/envelope", "node/api", "node/audit", "node/domain", "node/service", "node/sheet", "node/store"},
+	"node":         {"cluster/envelope", "cluster/journal", "backup", "search", "node/control", "node/domain", "node/httpapi", "node/identity", "node/service", "node/store"},
 
 	"cmd/fengqiao":      {"*"},
-	"cmd/fengqiao/demo": {"cluster/envelope", "node/domain", "node/service"},
+	"cmd/fengqiao/demo": {"cluster/envelope", "node", "node/domain", "node/service"},
 }
 
 // keepers are libraries that one room alone may touch, so that they can be

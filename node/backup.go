@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fengqiao/fengqiao/backup"
-	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/control"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/identity"
@@ -79,8 +78,8 @@ func Restore(ctx context.Context, path, secret, dir string, progress func(done, 
 		if err != nil {
 			return err
 		}
-		var head envelope.Head
-		if err := service.LastHead(dir, id, &head); err != nil {
+		head, err := lastHead(dir, id)
+		if err != nil {
 			return err
 		}
 		return id.Rebirth(head)

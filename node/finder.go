@@ -36,7 +36,7 @@ func folded(numbers []string) []string {
 
 // Reindex builds the search index of a box that does not run again.
 func Reindex(ctx context.Context, dir string, progress func(percent int)) (err error) {
-	box, err := service.Open(service.Options{Dir: dir})
+	box, err := OpenBox(service.Options{Dir: dir})
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func Init(dir string) error { return service.Init(dir) }
 
 // New opens the box and starts following it.
 func New(o Options) (*Node, error) {
-	box, err := service.Open(service.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Version: o.Version, Fatal: o.Fatal})
+	box, err := OpenBox(service.Options{Dir: o.Dir, Log: o.Log, Clock: o.Clock, Version: o.Version, Fatal: o.Fatal})
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func New(o Options) (*Node, error) {
 // Door opens the box in dir for the technician's tools alone, as long as it
 // is not running: tools then find it as they find a running one.
 func Door(dir, version string, log *slog.Logger) (closeDoor func() error, err error) {
-	box, err := service.Open(service.Options{Dir: dir, Log: log, Version: version})
+	box, err := OpenBox(service.Options{Dir: dir, Log: log, Version: version})
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func write(t *testing.T, b *service.Box, c service.Caller, in service.Input) (st
 
 func checked(t *testing.T, dir string) service.CheckReport {
 	t.Helper()
-	report, err := service.Check(t.Context(), dir, service.CheckOptions{Deep: true})
+	report, err := node.Check(t.Context(), dir, service.CheckOptions{Deep: true})
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("%v %v", report.Problems, err)
 	}

@@ -12,19 +12,19 @@ import (
 	"testing"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 func mustDamage(t *testing.T, what string, err error) {
 	t.Helper()
-	var damage *DamageError
+	var damage *envelope.DamageError
 	if !errors.As(err, &damage) {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
 
 func tryOpen(o Options) error {
-	j, err := Open(o, func(Replayed) error { return nil })
+	j, err := Open(o, func(envelope.Replayed) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func TestAcknowledgedGroupsAreNeverATail(t *testing.T) {
 	lost := func(from, to int64) []byte { b := bytes.Clone(good); clear(b[from:to]); return b }
 	for name, c := range map[string]struct {
 		b    []byte
-		from Position
+		from envelope.Position
 	}{
-		"the sectors of a group before another": {lost(ends[0].Offset, ends[1].Offset), Position{}},
-		"two groups before another":             {lost(headerSize, ends[1].Offset), Position{}},
-		"one sector before another":             {lost(ends[0].Offset, ends[0].Offset+frame.Sector-ends[0].Offset%frame.Sector), Position{}},
+		"the sectors of a group before another": {lost(ends[0].Offset, ends[1].Offset), envelope.Position{}},
+		"two groups before another":             {lost(headerSize, ends[1].Offset), envelope.Position{}},
+		"one sector before another":             {lost(ends[0].Offset, ends[0].Offset+frame.Sector-ends[0].Offset%frame.Sector), envelope.Position{}},
 		"the group where the store stands":      {lost(ends[0].Offset, ends[2].Offset), ends[1]},
 		"the file from where the store stands":  {good[:ends[1].Offset], ends[2]},
-		"the header":                            {lost(0, headerSize), Position{}},
-		"everything":                            {nil, Position{}},
+		"the header":                            {lost(0, headerSize), envelope.Position{}},
+		"everything":                            {nil, envelope.Position{}},
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "journal", "0000000001", filepath.Base(file))
@@ -86,7 +86,7 @@ func TestMissingSegmentIsDamage(t *testing.T) {
 		_, o.From = w.append(t, 2, 0)
 		w.j.Close()
 	}
-	o.From = Position{}
+	o.From = envelope.Position{}
 	middle := filepath.Join(o.Dir, "0000000001", fmt.Sprintf("%020d.seg", 1))
 	b, err := os.ReadFile(middle)
 	if err != nil {
@@ -98,7 +98,7 @@ func TestMissingSegmentIsDamage(t *testing.T) {
 	}
 	write(t, middle, b[:headerSize])
 	mustDamage(t, "opening", tryOpen(o))
-	mustDamage(t, "reading", Range(nil, o.Dir, o.History, testOrigin, func(Replayed) error { return nil }))
+	mustDamage(t, "reading", Range(nil, o.Dir, o.History, testOrigin, func(envelope.Replayed) error { return nil }))
 }
 
 // TestCrashWhileArchiving: the segment may stand under both names.
@@ -122,12 +122,12 @@ func TestFullDiskRefusesAndGoesOn(t *testing.T) {
 	o.FS = disk
 	j, _ := open(t, o)
 	w := &testWriter{j: j, next: 1}
-	var want []Group
+	var want []envelope.Group
 	for range 20 { // until the room that is zeroed ahead is used up
 		g := w.group(3, 1)
 		disk.room = 0
 		if _, err := j.Append(g); err != nil {
-			if !errors.Is(err, ErrFull) {
+			if !errors.Is(err, envelope.ErrFull) {
 				t.Fatal(err)
 			}
 			disk.room = 1 << 20
@@ -143,8 +143,8 @@ func TestFullDiskRefusesAndGoesOn(t *testing.T) {
 	}
 	j.Close()
 	disk.room = 0
-	o.From = Position{}
-	if err := tryOpen(o); !errors.Is(err, ErrFull) {
+	o.From = envelope.Position{}
+	if err := tryOpen(o); !errors.Is(err, envelope.ErrFull) {
 		t.Fatalf("a tail was copied to a full disk: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(o.Dir, "*", "*.new")); len(left) > 0 {
@@ -220,8 +220,8 @@ func TestErasureSurvivesACrash(t *testing.T) {
 		for _, after := range log.states {
 			for _, torn := range tornSectors(before, after) {
 				write(t, file, torn)
-				var kept []Replayed
-				err := Range(nil, o.Dir, o.History, testOrigin, func(g Replayed) error { kept = append(kept, g); return nil })
+				var kept []envelope.Replayed
+				err := Range(nil, o.Dir, o.History, testOrigin, func(g envelope.Replayed) error { kept = append(kept, g); return nil })
 				if err != nil || len(kept) != 1 {
 					t.Fatalf("shift %d: %v", shift, err)
 				}
@@ -322,14 +322,14 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, b := range [][]byte{body, resealed(body)} {
 			r := &reader{file: memory(b), size: int64(len(b)), next: 1, origin: testOrigin}
-			err := r.each(endless, func(g Replayed) error {
+			err := r.each(endless, func(g envelope.Replayed) error {
 				if len(g.Ops) == 0 || g.Head.Seq != g.First+uint64(len(g.Ops))-1 {
 					t.Fatalf("group of %d operations from %d to %d", len(g.Ops), g.First, g.Head.Seq)
 				}
 				r.erasures(g, func([]byte) bool { return true })
 				return nil
 			})
-			var damage *DamageError
+			var damage *envelope.DamageError
 			if err != nil && !errors.As(err, &damage) && !errors.Is(err, envelope.ErrNewer) {
 				t.Fatal(err)
 			}

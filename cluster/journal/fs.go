@@ -3,7 +3,7 @@ package journal
 import (
 	"os"
 
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 )
 
 // FS is what the journal needs of a file system; tests put faults into it.

@@ -20,7 +20,7 @@ import (
 	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 const (
@@ -46,52 +46,9 @@ const (
 	maxKeyFrame = 500
 )
 
-// ErrFull means that the disk had no room for the group. Nothing of it was
-// written; the same group may be tried again.
-var ErrFull = errors.New("journal: the disk is full")
-
 // ErrFailed is given after a write or sync failed once: what is on disk is
 // not known, so nothing more is accepted.
 var ErrFailed = errors.New("journal: an earlier write failed")
-
-// DamageError is bytes that were written once and changed since. Nothing
-// is cut; a person decides.
-type DamageError struct {
-	Segment string
-	Offset  int64
-	Reason  string
-}
-
-func (e *DamageError) Error() string {
-	return fmt.Sprintf("journal: damage in %s at %d: %s", e.Segment, e.Offset, e.Reason)
-}
-
-// Position is the end of a group.
-type Position struct {
-	Incarnation uint32
-	Segment     string
-	Offset      int64
-	Seq         uint64
-	Head        envelope.Hash
-}
-
-// Group is what one sync makes durable. Key frames stand outside the
-// hashed bytes, so that erasing can zero them in place.
-type Group struct {
-	Ops       [][]byte
-	KeyFrames [][]byte
-	First     uint64
-	Head      envelope.Head // of the last operation
-}
-
-// Replayed is a group read back.
-type Replayed struct {
-	Group
-	Signature envelope.Signature
-	At        Position
-	Erasing   int // key frames that are erased but not yet zero throughout
-	keys      []byte
-}
 
 // Options open a journal.
 type Options struct {
@@ -100,7 +57,7 @@ type Options struct {
 	Origin      envelope.Hash
 	Incarnation uint32
 	Sign        func(envelope.Head) envelope.Signature
-	From        Position // what the store has; zero for everything
+	From        envelope.Position // what the store has; zero for everything
 	FS          FS       // nil: the operating system's
 	step        int64    // bytes zeroed at once; 0 is firstStep, growing to roomStep
 }
@@ -130,7 +87,7 @@ type place struct {
 // after a failed sync the old file's pages prove nothing. Without such
 // groups the next segment begins with the next Append, so that a box on a
 // full disk still opens.
-func Open(o Options, replay func(Replayed) error) (*Journal, error) {
+func Open(o Options, replay func(envelope.Replayed) error) (*Journal, error) {
 	j := &Journal{o: o, fs: o.FS, next: 1}
 	if j.fs == nil {
 		j.fs = OS
@@ -144,8 +101,8 @@ func Open(o Options, replay func(Replayed) error) (*Journal, error) {
 	}
 	if o.From.Seq > 0 && o.From.Incarnation == o.Incarnation {
 		j.next, j.prev = o.From.Seq+1, o.From.Head
-		if !slices.ContainsFunc(segments, o.From.in) {
-			return nil, &DamageError{Segment: o.From.Segment, Reason: fmt.Sprintf("the file with operation %d is missing", o.From.Seq)}
+		if !slices.ContainsFunc(segments, func(s segment) bool { return s.holds(o.From) }) {
+			return nil, &envelope.DamageError{Segment: o.From.Segment, Reason: fmt.Sprintf("the file with operation %d is missing", o.From.Seq)}
 		}
 	}
 	for i, s := range segments {
@@ -157,8 +114,8 @@ func Open(o Options, replay func(Replayed) error) (*Journal, error) {
 	return j, nil
 }
 
-// in reports whether p is a place in s.
-func (p Position) in(s segment) bool { return s.incarnation == p.Incarnation && s.name == p.Segment }
+// holds reports whether p is a place in s.
+func (s segment) holds(p envelope.Position) bool { return s.incarnation == p.Incarnation && s.name == p.Segment }
 
 func (j *Journal) dir(incarnation uint32) string {
 	return filepath.Join(j.o.Dir, fmt.Sprintf("%010d", incarnation))
@@ -222,7 +179,7 @@ func limit(segments []segment, i int) uint64 {
 	return endless
 }
 
-func (j *Journal) replaySegment(segments []segment, i int, last bool, replay func(Replayed) error) error {
+func (j *Journal) replaySegment(segments []segment, i int, last bool, replay func(envelope.Replayed) error) error {
 	s, from := segments[i], j.o.From
 	end := limit(segments, i)
 	if s.incarnation < from.Incarnation || s.incarnation == from.Incarnation && end <= from.Seq+1 {
@@ -233,13 +190,13 @@ func (j *Journal) replaySegment(segments []segment, i int, last bool, replay fun
 		return err
 	}
 	defer r.file.Close()
-	if from.in(s) {
+	if s.holds(from) {
 		if err := r.seek(from); err != nil {
 			return err
 		}
 	}
-	var tail []Replayed
-	err = r.each(end, func(g Replayed) error {
+	var tail []envelope.Replayed
+	err = r.each(end, func(g envelope.Replayed) error {
 		switch {
 		case s.incarnation == from.Incarnation && g.Head.Seq <= from.Seq:
 			return nil
@@ -256,7 +213,7 @@ func (j *Journal) replaySegment(segments []segment, i int, last bool, replay fun
 	return j.copyTail(tail, replay)
 }
 
-func (j *Journal) advance(g Replayed) {
+func (j *Journal) advance(g envelope.Replayed) {
 	if g.Head.Incarnation == j.o.Incarnation {
 		j.next, j.prev = g.Head.Seq+1, g.Head.Hash
 	}
@@ -264,7 +221,7 @@ func (j *Journal) advance(g Replayed) {
 
 // copyTail begins a new segment with the tail's groups in it and hands them
 // on at their new places.
-func (j *Journal) copyTail(tail []Replayed, replay func(Replayed) error) error {
+func (j *Journal) copyTail(tail []envelope.Replayed, replay func(envelope.Replayed) error) error {
 	if err := j.begin(tail[0].First, tail); err != nil {
 		return err
 	}
@@ -283,7 +240,7 @@ func (j *Journal) copyTail(tail []Replayed, replay func(Replayed) error) error {
 // begin makes the next segment the one that is written, with groups already
 // signed in it. The file gets its name when it is synced: a crash leaves
 // what stood there before, or all of it. On a full disk nothing changes.
-func (j *Journal) begin(first uint64, groups []Replayed) error {
+func (j *Journal) begin(first uint64, groups []envelope.Replayed) error {
 	dir, name := j.dir(j.o.Incarnation), fmt.Sprintf("%020d%s", first, suffix)
 	path := filepath.Join(dir, name)
 	f, err := j.fs.Create(path + ".new")
@@ -303,7 +260,7 @@ func (j *Journal) begin(first uint64, groups []Replayed) error {
 }
 
 // fill writes a new segment's header and groups and syncs them.
-func (j *Journal) fill(first uint64, groups []Replayed) error {
+func (j *Journal) fill(first uint64, groups []envelope.Replayed) error {
 	if err := j.makeRoom(headerSize); err != nil {
 		return err
 	}
@@ -321,7 +278,7 @@ func (j *Journal) fill(first uint64, groups []Replayed) error {
 // full names a failure to get room, which is not final.
 func full(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return fmt.Errorf("%w: %w", envelope.ErrFull, err)
 	}
 	return err
 }
@@ -350,41 +307,41 @@ func (j *Journal) makeRoom(need int64) error {
 	return nil
 }
 
-// Append makes a group durable and gives its end. ErrFull leaves the
+// Append makes a group durable and gives its end. envelope.ErrFull leaves the
 // journal as it was; a failed write or sync is final.
-func (j *Journal) Append(g Group) (Position, error) {
+func (j *Journal) Append(g envelope.Group) (envelope.Position, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failed != nil {
-		return Position{}, errors.Join(ErrFailed, j.failed)
+		return envelope.Position{}, errors.Join(ErrFailed, j.failed)
 	}
 	if err := j.check(g); err != nil {
-		return Position{}, err
+		return envelope.Position{}, err
 	}
 	at, err := j.append(g)
-	if err != nil && !errors.Is(err, ErrFull) {
+	if err != nil && !errors.Is(err, envelope.ErrFull) {
 		j.failed = err
 	}
 	return at, err
 }
 
-func (j *Journal) append(g Group) (Position, error) {
+func (j *Journal) append(g envelope.Group) (envelope.Position, error) {
 	if j.file == nil || j.end > SegmentSize {
 		if err := j.begin(g.First, nil); err != nil {
-			return Position{}, err
+			return envelope.Position{}, err
 		}
 	}
 	if err := j.write(g, j.o.Sign(g.Head)); err != nil {
-		return Position{}, err
+		return envelope.Position{}, err
 	}
 	if err := j.file.Sync(); err != nil {
-		return Position{}, err
+		return envelope.Position{}, err
 	}
 	j.next, j.prev = g.Head.Seq+1, g.Head.Hash
-	return Position{Incarnation: g.Head.Incarnation, Segment: j.name, Offset: j.end, Seq: g.Head.Seq, Head: g.Head.Hash}, nil
+	return envelope.Position{Incarnation: g.Head.Incarnation, Segment: j.name, Offset: j.end, Seq: g.Head.Seq, Head: g.Head.Hash}, nil
 }
 
-func (j *Journal) check(g Group) error {
+func (j *Journal) check(g envelope.Group) error {
 	switch {
 	case len(g.Ops) == 0 || g.First != j.next || g.Head.Seq != g.First+uint64(len(g.Ops))-1:
 		return fmt.Errorf("journal: group %d…%d does not follow %d", g.First, g.Head.Seq, j.next-1)
@@ -394,7 +351,7 @@ func (j *Journal) check(g Group) error {
 		return fmt.Errorf("journal: group of %d bytes", frameSize(g))
 	}
 	for _, b := range slices.Concat(g.Ops, g.KeyFrames) {
-		if err := Writable(b); err != nil {
+		if err := envelope.Writable(b); err != nil {
 			return err
 		}
 	}
@@ -406,16 +363,7 @@ func (j *Journal) check(g Group) error {
 	return nil
 }
 
-// Writable refuses bytes that could be taken for a place that was never
-// written.
-func Writable(b []byte) error {
-	if len(b) == 0 || frame.ZeroRun(b) {
-		return errors.New("journal: a run of zeros cannot be kept")
-	}
-	return nil
-}
-
-func frameSize(g Group) int {
+func frameSize(g envelope.Group) int {
 	n := groupHeader + trailerSize
 	for _, op := range g.Ops {
 		n += 4 + len(op)
@@ -427,7 +375,7 @@ func frameSize(g Group) int {
 }
 
 // write puts the group's frame behind the last one, unsynced.
-func (j *Journal) write(g Group, signature envelope.Signature) error {
+func (j *Journal) write(g envelope.Group, signature envelope.Signature) error {
 	b := encode(j.scratch[:0], g, signature)
 	j.scratch = b
 	if err := j.makeRoom(j.end + int64(len(b))); err != nil {
@@ -442,7 +390,7 @@ func (j *Journal) write(g Group, signature envelope.Signature) error {
 
 // encode lays out a frame. The body checksum leaves the key frames out:
 // each has its own, and erasing replaces both.
-func encode(b []byte, g Group, signature envelope.Signature) []byte {
+func encode(b []byte, g envelope.Group, signature envelope.Signature) []byte {
 	start := len(b)
 	opsLen, keysLen := 0, 0
 	for _, op := range g.Ops {

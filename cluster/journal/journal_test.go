@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 var testOrigin = envelope.Sum([]byte("box"))
@@ -34,8 +34,8 @@ type testWriter struct {
 	next uint64
 }
 
-func (w *testWriter) group(ops, frames int) Group {
-	g := Group{First: w.next}
+func (w *testWriter) group(ops, frames int) envelope.Group {
+	g := envelope.Group{First: w.next}
 	for i := range ops {
 		g.Ops = append(g.Ops, fmt.Appendf(nil, "operation %d %s", w.next+uint64(i), bytes.Repeat([]byte("x"), int(w.next*37%900))))
 	}
@@ -47,7 +47,7 @@ func (w *testWriter) group(ops, frames int) Group {
 	return g
 }
 
-func (w *testWriter) append(t interface{ Fatal(...any) }, ops, frames int) (Group, Position) {
+func (w *testWriter) append(t interface{ Fatal(...any) }, ops, frames int) (envelope.Group, envelope.Position) {
 	g := w.group(ops, frames)
 	at, err := w.j.Append(g)
 	if err != nil {
@@ -57,16 +57,16 @@ func (w *testWriter) append(t interface{ Fatal(...any) }, ops, frames int) (Grou
 	return g, at
 }
 
-func open(t interface{ Fatal(...any) }, o Options) (*Journal, []Replayed) {
-	var got []Replayed
-	j, err := Open(o, func(g Replayed) error { got = append(got, g); return nil })
+func open(t interface{ Fatal(...any) }, o Options) (*Journal, []envelope.Replayed) {
+	var got []envelope.Replayed
+	j, err := Open(o, func(g envelope.Replayed) error { got = append(got, g); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return j, got
 }
 
-func sameGroups(t *testing.T, got []Replayed, want []Group) {
+func sameGroups(t *testing.T, got []envelope.Replayed, want []envelope.Group) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d groups, want %d", len(got), len(want))
@@ -82,8 +82,8 @@ func TestReplayGivesWhatWasAppended(t *testing.T) {
 	dir := t.TempDir()
 	j, _ := open(t, options(dir))
 	w := &testWriter{j: j, next: 1}
-	var want []Group
-	var positions []Position
+	var want []envelope.Group
+	var positions []envelope.Position
 	for i := range 20 {
 		g, at := w.append(t, 1+i%3, i%2)
 		want, positions = append(want, g), append(positions, at)
@@ -126,16 +126,16 @@ func TestArchiveMovesWholeSegments(t *testing.T) {
 	if err != nil || moved != 1 {
 		t.Fatalf("moved %d, %v", moved, err)
 	}
-	var got []Replayed
-	err = Range(nil, o.Dir, o.History, testOrigin, func(g Replayed) error { got = append(got, g); return nil })
+	var got []envelope.Replayed
+	err = Range(nil, o.Dir, o.History, testOrigin, func(g envelope.Replayed) error { got = append(got, g); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameGroups(t, got, []Group{first, second})
+	sameGroups(t, got, []envelope.Group{first, second})
 }
 
 // oneSegment writes three groups and gives the file and the group ends.
-func oneSegment(t *testing.T) (dir, file string, want []Group, ends []Position) {
+func oneSegment(t *testing.T) (dir, file string, want []envelope.Group, ends []envelope.Position) {
 	dir = t.TempDir()
 	j, _ := open(t, options(dir))
 	w := &testWriter{j: j, next: 1}
@@ -159,8 +159,8 @@ func TestEveryFlippedByteIsFoundAndNothingIsCut(t *testing.T) {
 		if err := os.WriteFile(file, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(options(dir), func(Replayed) error { return nil })
-		var damage *DamageError
+		_, err := Open(options(dir), func(envelope.Replayed) error { return nil })
+		var damage *envelope.DamageError
 		if !errors.As(err, &damage) {
 			t.Fatalf("byte %d flipped: %v", at, err)
 		}
@@ -200,7 +200,7 @@ func TestUnfinishedLastGroupIsCut(t *testing.T) {
 		g, _ := w.append(t, 1, 1)
 		j.Close()
 		_, got = open(t, options(root))
-		sameGroups(t, got, append(append([]Group{}, want[:2]...), g))
+		sameGroups(t, got, append(append([]envelope.Group{}, want[:2]...), g))
 	}
 }
 
@@ -300,9 +300,9 @@ func TestAnyCrashKeepsAcknowledgedGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		var want []Group
+		var want []envelope.Group
 		w := &testWriter{next: 1}
-		from := Position{}
+		from := envelope.Position{}
 		for range rapid.IntRange(1, 4).Draw(t, "lives") {
 			o := options(dir)
 			o.FS = unsynced{OS}
@@ -380,5 +380,5 @@ func TestBytesAreFixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, replayed := open(t, options(dir))
-	sameGroups(t, replayed, []Group{g})
+	sameGroups(t, replayed, []envelope.Group{g})
 }

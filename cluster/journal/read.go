@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 // errEnd is the clean or provably unfinished end of a segment.
@@ -41,7 +41,7 @@ func openReader(files FS, s segment, origin envelope.Hash) (*reader, error) {
 }
 
 func (r *reader) damage(format string, args ...any) error {
-	return &DamageError{Segment: filepath.Join(fmt.Sprintf("%010d", r.seg.incarnation), r.seg.name), Offset: r.offset, Reason: fmt.Sprintf(format, args...)}
+	return &envelope.DamageError{Segment: filepath.Join(fmt.Sprintf("%010d", r.seg.incarnation), r.seg.name), Offset: r.offset, Reason: fmt.Sprintf(format, args...)}
 }
 
 func (r *reader) header() error {
@@ -68,7 +68,7 @@ func (r *reader) header() error {
 
 // seek goes to where the store stands. What it stands on must be there:
 // nothing before it may be taken for a tail.
-func (r *reader) seek(p Position) error {
+func (r *reader) seek(p envelope.Position) error {
 	tail := make([]byte, trailerSize)
 	if _, err := r.file.ReadAt(tail, p.Offset-int64(trailerSize)); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -83,7 +83,7 @@ func (r *reader) seek(p Position) error {
 // each visits groups up to, but without, the sequence at which the next
 // segment of the incarnation begins. What that one does not repeat must be
 // here.
-func (r *reader) each(end uint64, visit func(Replayed) error) error {
+func (r *reader) each(end uint64, visit func(envelope.Replayed) error) error {
 	for r.next < end {
 		g, err := r.read()
 		if errors.Is(err, errEnd) {
@@ -102,47 +102,47 @@ func (r *reader) each(end uint64, visit func(Replayed) error) error {
 	return nil
 }
 
-// read gives the next group, errEnd at the end, *DamageError for bytes
+// read gives the next group, errEnd at the end, *envelope.DamageError for bytes
 // that were changed.
-func (r *reader) read() (Replayed, error) {
+func (r *reader) read() (envelope.Replayed, error) {
 	rest := r.size - r.offset
 	if rest <= 0 {
-		return Replayed{}, errEnd
+		return envelope.Replayed{}, errEnd
 	}
 	h, err := r.bytes(min(groupHeader, rest))
 	if err != nil {
-		return Replayed{}, err
+		return envelope.Replayed{}, err
 	}
 	if frame.AllZero(h) {
-		return Replayed{}, r.empty()
+		return envelope.Replayed{}, r.empty()
 	}
 	if len(h) < groupHeader {
-		return Replayed{}, errEnd // the file ends inside the header
+		return envelope.Replayed{}, errEnd // the file ends inside the header
 	}
 	if string(h[:4]) != groupMagic || binary.BigEndian.Uint32(h[40:]) != frame.Sum(h[:40]) {
 		if frame.ZeroSector(h, r.offset) {
-			return Replayed{}, r.unfinished(groupHeader)
+			return envelope.Replayed{}, r.unfinished(groupHeader)
 		}
-		return Replayed{}, r.damage("group header")
+		return envelope.Replayed{}, r.damage("group header")
 	}
 	if v := binary.BigEndian.Uint16(h[4:]); v > version {
-		return Replayed{}, fmt.Errorf("%w: journal group version %d", envelope.ErrNewer, v)
+		return envelope.Replayed{}, fmt.Errorf("%w: journal group version %d", envelope.ErrNewer, v)
 	}
 	total := int64(binary.BigEndian.Uint32(h[8:]))
 	if total < groupHeader+int64(trailerSize) || total > maxGroupBytes {
-		return Replayed{}, r.damage("group length %d", total)
+		return envelope.Replayed{}, r.damage("group length %d", total)
 	}
 	b, err := r.bytes(min(total, rest))
 	if err != nil {
-		return Replayed{}, err
+		return envelope.Replayed{}, err
 	}
 	g, err := r.group(b, total)
 	if err != nil {
-		return Replayed{}, err
+		return envelope.Replayed{}, err
 	}
 	r.offset += total
 	r.next = g.Head.Seq + 1
-	g.At = Position{Incarnation: r.seg.incarnation, Segment: r.seg.name, Offset: r.offset, Seq: g.Head.Seq, Head: g.Head.Hash}
+	g.At = envelope.Position{Incarnation: r.seg.incarnation, Segment: r.seg.name, Offset: r.offset, Seq: g.Head.Seq, Head: g.Head.Hash}
 	return g, nil
 }
 
@@ -205,17 +205,17 @@ func whole(b []byte) bool {
 }
 
 // group decodes b, which should be total bytes.
-func (r *reader) group(b []byte, total int64) (Replayed, error) {
+func (r *reader) group(b []byte, total int64) (envelope.Replayed, error) {
 	cut := int64(len(b)) < total
 	g, reason := parse(b)
 	if cut || reason != "" {
 		if frame.Unfinished(b, r.offset, cut) {
-			return Replayed{}, r.unfinished(total)
+			return envelope.Replayed{}, r.unfinished(total)
 		}
-		return Replayed{}, r.damage("%s", reason)
+		return envelope.Replayed{}, r.damage("%s", reason)
 	}
 	if g.First != r.next || g.Head.Seq != g.First+uint64(len(g.Ops))-1 {
-		return Replayed{}, r.damage("group %d does not follow %d", g.First, r.next-1)
+		return envelope.Replayed{}, r.damage("group %d does not follow %d", g.First, r.next-1)
 	}
 	g.Head.Origin, g.Head.Incarnation = r.origin, r.seg.incarnation
 	return g, nil
@@ -223,7 +223,7 @@ func (r *reader) group(b []byte, total int64) (Replayed, error) {
 
 // parse decodes a whole group, header included, and trusts no length in it.
 // A reason is given for what is not one.
-func parse(b []byte) (g Replayed, reason string) {
+func parse(b []byte) (g envelope.Replayed, reason string) {
 	total := int64(len(b))
 	if total < groupHeader+int64(trailerSize) {
 		return g, "cut"
@@ -251,7 +251,7 @@ func parse(b []byte) (g Replayed, reason string) {
 	if len(g.Ops) == 0 || uint32(len(g.Ops)) != binary.BigEndian.Uint32(b[12:]) {
 		return g, "number of operations"
 	}
-	g.keys = keys
+	g.Frames = keys
 	return g, eachKeyFrame(keys, func(_ int, f keyFrame) string {
 		switch {
 		case f.erased():
@@ -301,7 +301,7 @@ func eachKeyFrame(keys []byte, visit func(at int, f keyFrame) (reason string)) s
 
 // Range reads every group of a box in order, history first, without
 // opening the journal for writing. visit may stop with an error.
-func Range(files FS, dir, history string, origin envelope.Hash, visit func(Replayed) error) error {
+func Range(files FS, dir, history string, origin envelope.Hash, visit func(envelope.Replayed) error) error {
 	if files == nil {
 		files = OS
 	}
@@ -349,7 +349,7 @@ func zeroSegment(files FS, s segment, end uint64, origin envelope.Hash, match fu
 	}
 	defer func() { err = errors.Join(err, r.file.Close()) }()
 	var first, second []patch
-	err = r.each(end, func(g Replayed) error {
+	err = r.each(end, func(g envelope.Replayed) error {
 		a, b := r.erasures(g, match)
 		first, second = append(first, a...), append(second, b...)
 		return nil
@@ -379,9 +379,9 @@ func apply(f File, patches []patch) error {
 // with a sync between them. The first is one that a sector takes whole: the
 // checksum of zeros, or, where that crosses a sector, the zeros themselves,
 // which then do not. After it the frame counts as erased.
-func (r *reader) erasures(g Replayed, match func([]byte) bool) (first, second []patch) {
-	begin := g.At.Offset - int64(trailerSize) - int64(len(g.keys))
-	eachKeyFrame(g.keys, func(at int, f keyFrame) string {
+func (r *reader) erasures(g envelope.Replayed, match func([]byte) bool) (first, second []patch) {
+	begin := g.At.Offset - int64(trailerSize) - int64(len(g.Frames))
+	eachKeyFrame(g.Frames, func(at int, f keyFrame) string {
 		if f.gone() || !f.erased() && !match(f.raw) {
 			return ""
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fengqiao/fengqiao/backup"
+	"github.com/fengqiao/fengqiao/node"
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/control"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -309,7 +310,7 @@ func check(c *cobra.Command, dir string, deep bool) (r service.CheckReport, err 
 		if err := ownDirectory(dir); err != nil {
 			return r, err
 		}
-		return service.Check(c.Context(), dir, service.CheckOptions{Deep: deep, Progress: func(stage string, done, _ int64) { fmt.Fprintf(c.ErrOrStderr(), "\r%s %d", stage, done) }})
+		return node.Check(c.Context(), dir, service.CheckOptions{Deep: deep, Progress: func(stage string, done, _ int64) { fmt.Fprintf(c.ErrOrStderr(), "\r%s %d", stage, done) }})
 	}
 	err = throughDoor(c, dir, func(door *control.Client) error {
 		return door.Call(c.Context(), "check", control.Check{Deep: deep}, nil, &r)

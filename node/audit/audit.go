@@ -17,8 +17,8 @@ import (
 	"syscall"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
-	"github.com/fengqiao/fengqiao/cluster/journal/frame"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 // Entry is one line.

@@ -12,7 +12,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/fengqiao/fengqiao/cluster/journal"
+	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
@@ -75,7 +75,7 @@ var sentences = []struct {
 func Explain(err error) *Problem {
 	var done *Problem
 	var wrong *service.InputError
-	var j *journal.DamageError
+	var j *envelope.DamageError
 	var s *store.DamageError
 	var a *audit.DamageError
 	switch {

@@ -18,7 +18,7 @@ import (
 	"sync"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 	"github.com/fengqiao/fengqiao/node/seal"
 )
 

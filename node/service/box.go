@@ -18,8 +18,7 @@ import (
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/catalog"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -31,9 +30,10 @@ import (
 
 // Options configure a box.
 type Options struct {
-	Dir   string
-	Clock Clock // nil: the system's
-	Log   *slog.Logger
+	Dir      string
+	Journals Journals // where the box keeps what it says
+	Clock    Clock    // nil: the system's
+	Log      *slog.Logger
 	// Fatal is called once when the box must stop because a write or sync
 	// failed: nothing unsure is ever answered. nil ends the process.
 	Fatal func(error)
@@ -44,7 +44,6 @@ type Options struct {
 	marks *marks        // tests: of a small disk
 	stall time.Duration // tests: instead of stallLimit
 	still bool          // Check: nothing of the box's own is written
-	files journal.FS    // tests: puts faults under the journal
 }
 
 // Box is one running box.
@@ -54,7 +53,7 @@ type Box struct {
 	id          *identity.Identity
 	macKey      seal.Key
 	clock       Clock
-	journal     *journal.Journal
+	journal     Journal
 	store       *store.Store
 	local       *store.Local
 	audit       *audit.Log
@@ -260,7 +259,7 @@ func (b *Box) replay() error {
 	replayed := make(chan []*group)
 	committed := make(chan error, 1)
 	go func() { committed <- b.commitReplayed(replayed) }()
-	err = b.refoldAll(journal.Position(position), replayed)
+	err = b.refoldAll(position, replayed)
 	close(replayed)
 	if err := errors.Join(err, <-committed); err != nil {
 		return err
@@ -277,14 +276,13 @@ func (b *Box) replay() error {
 
 // refoldAll opens the journal and hands its groups on in parts, so that one
 // part is folded while the last one is put into the store.
-func (b *Box) refoldAll(from journal.Position, replayed chan<- []*group) (err error) {
+func (b *Box) refoldAll(from envelope.Position, replayed chan<- []*group) (err error) {
 	const part = maxLagOps / 2
 	var waiting []*group
 	ops := 0
-	b.journal, err = journal.Open(journal.Options{
-		Dir: filepath.Join(b.opts.Dir, "journal"), History: filepath.Join(b.opts.Dir, "history"),
-		Origin: b.id.Origin(), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: from, FS: b.opts.files,
-	}, func(jg journal.Replayed) error {
+	b.journal, err = b.opts.Journals.Open(JournalOptions{
+		JournalFiles: journalFiles(b.opts.Dir, b.id.Origin()), Incarnation: b.id.Incarnation(), Sign: b.id.Sign, From: from,
+	}, func(jg envelope.Replayed) error {
 		g, err := b.refold(jg)
 		if err != nil {
 			return err
@@ -331,7 +329,7 @@ func (b *Box) commitReplayed(parts <-chan []*group) (err error) {
 
 // refold decides the operations of a replayed group again, exactly as the
 // writer did.
-func (b *Box) refold(jg journal.Replayed) (*group, error) {
+func (b *Box) refold(jg envelope.Replayed) (*group, error) {
 	g := newGroup()
 	t := &turn{box: b, group: g, head: b.writer.head, own: newGroup()}
 	for _, raw := range jg.Ops {

@@ -101,7 +101,7 @@ func (b *testBox) found() {
 
 func (b *testBox) open() {
 	b.t.Helper()
-	box, err := Open(Options{Dir: b.dir, Clock: b.clock, Fatal: func(err error) { b.t.Error(err) }, marks: &smallMarks})
+	box, err := Open(Options{Dir: b.dir, Journals: testJournals{}, Clock: b.clock, Fatal: func(err error) { b.t.Error(err) }, marks: &smallMarks})
 	if err != nil {
 		b.t.Fatal(err)
 	}

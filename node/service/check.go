@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/identity"
@@ -41,7 +40,8 @@ type CheckProgress func(stage string, done, total int64)
 
 // CheckOptions say how far a check goes.
 type CheckOptions struct {
-	Deep     bool // also open every sealed value and attachment
+	Journals Journals // of a box that is not running
+	Deep     bool     // also open every sealed value and attachment
 	Progress CheckProgress
 }
 
@@ -57,7 +57,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (CheckReport, error)
 	if err != nil {
 		return r, err
 	}
-	if err := r.checkFiles(ctx, dir, id, 0, o.Progress); err != nil {
+	if err := r.checkFiles(ctx, o.Journals, dir, id, 0, o.Progress); err != nil {
 		return r, err
 	}
 	pages, err := store.CheckFile(filepath.Join(dir, "store.db"))
@@ -65,7 +65,7 @@ func Check(ctx context.Context, dir string, o CheckOptions) (CheckReport, error)
 	if err != nil || len(r.Problems) > 0 {
 		return r, err // opening the box on damage would only say it again
 	}
-	b, err := Open(Options{Dir: dir, Fatal: r.problem, still: true})
+	b, err := Open(Options{Dir: dir, Journals: o.Journals, Fatal: r.problem, still: true})
 	if err != nil {
 		r.problem(err)
 		return r, nil
@@ -85,7 +85,7 @@ func (b *Box) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	last := b.overlay.last
 	b.overlay.mu.RUnlock()
 	b.files.Lock()
-	err := r.checkFiles(ctx, b.opts.Dir, b.id, last, o.Progress)
+	err := r.checkFiles(ctx, b.opts.Journals, b.opts.Dir, b.id, last, o.Progress)
 	b.files.Unlock()
 	if err != nil {
 		return r, err
@@ -101,8 +101,8 @@ func (b *Box) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 }
 
 // checkFiles proves what can be read without the box.
-func (r *CheckReport) checkFiles(ctx context.Context, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
-	err := r.checkJournal(ctx, dir, id, last, progress)
+func (r *CheckReport) checkFiles(ctx context.Context, journals Journals, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
+	err := r.checkJournal(ctx, journals, dir, id, last, progress)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -192,10 +192,10 @@ var errSeen = errors.New("service: the rest is being written")
 
 // checkJournal walks the chain; last is the newest operation of the present
 // incarnation to look at, 0 for all.
-func (r *CheckReport) checkJournal(ctx context.Context, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
+func (r *CheckReport) checkJournal(ctx context.Context, journals Journals, dir string, id *identity.Identity, last uint64, progress CheckProgress) error {
 	head := envelope.Head{Incarnation: 1} // the first operation ever follows nothing
 	public := id.PublicKey()
-	err := journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
+	err := journals.Range(journalFiles(dir, id.Origin()), func(g envelope.Replayed) error {
 		r.Groups++
 		if g.Erasing > 0 {
 			r.problem(fmt.Errorf("journal: the erasure of %d keys before operation %d was not finished; erase again", g.Erasing, g.Head.Seq))
@@ -277,12 +277,4 @@ func (b *Box) missingBlobs(r *CheckReport) error {
 		}
 	}
 	return nil
-}
-
-// LastHead reads the newest operation that a directory holds.
-func LastHead(dir string, id *identity.Identity, head *envelope.Head) error {
-	return journal.Range(nil, filepath.Join(dir, "journal"), filepath.Join(dir, "history"), id.Origin(), func(g journal.Replayed) error {
-		*head = g.Head
-		return nil
-	})
 }

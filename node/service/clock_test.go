@@ -60,7 +60,7 @@ func TestClockAtBoot(t *testing.T) {
 	b.close()
 	for back, want := range map[time.Duration]envelope.TimeQuality{0: envelope.TimeSet, time.Minute: envelope.TimeSet, 24 * time.Hour: envelope.TimeSuspect} {
 		m := &machine{wall: r.ChangedAt - back.Milliseconds()}
-		box, err := Open(Options{Dir: b.dir, Clock: m.clock(), Fatal: func(err error) { t.Error(err) }})
+		box, err := Open(Options{Dir: b.dir, Journals: testJournals{}, Clock: m.clock(), Fatal: func(err error) { t.Error(err) }})
 		if err != nil {
 			t.Fatal(err)
 		}

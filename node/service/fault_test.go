@@ -102,9 +102,9 @@ type child struct {
 
 func newChild(o order) *child {
 	c := &child{out: json.NewEncoder(os.Stdout)}
-	opts := Options{Dir: o.Dir, stall: o.Stall}
+	opts := Options{Dir: o.Dir, Journals: testJournals{}, stall: o.Stall}
 	if o.Gate != "" {
-		opts.files = &gateFS{FS: journal.OS, point: o.Gate, groups: o.After, child: c}
+		opts.Journals = testJournals{&gateFS{FS: journal.OS, point: o.Gate, groups: o.After, child: c}}
 	}
 	if o.Small {
 		opts.marks = &smallMarks
@@ -520,7 +520,7 @@ func (b *testBox) verifyJournal() {
 		b.t.Fatal(err)
 	}
 	var r CheckReport
-	if err := r.checkJournal(context.Background(), b.dir, id, 0, func(string, int64, int64) {}); err != nil || len(r.Problems) > 0 {
+	if err := r.checkJournal(context.Background(), testJournals{}, b.dir, id, 0, func(string, int64, int64) {}); err != nil || len(r.Problems) > 0 {
 		b.t.Fatal(err, r.Problems)
 	}
 }
@@ -576,7 +576,7 @@ func TestFaultFlippedByte(t *testing.T) {
 			t.Errorf("%s: nothing was found", kind)
 		}
 	}
-	report, err := Check(context.Background(), b.dir, CheckOptions{})
+	report, err := Check(context.Background(), b.dir, CheckOptions{Journals: testJournals{}})
 	if err != nil || len(report.Problems) > 0 {
 		t.Fatalf("the box itself: %v %v", report.Problems, err)
 	}
@@ -600,7 +600,7 @@ func (b *testBox) flip(path, want string) bool {
 	if err := os.WriteFile(filepath.Join(dir, name), bad, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
-	report, err := Check(context.Background(), dir, CheckOptions{})
+	report, err := Check(context.Background(), dir, CheckOptions{Journals: testJournals{}})
 	if err != nil || len(report.Problems) > 0 {
 		return true
 	}
@@ -637,7 +637,7 @@ func (b *testBox) copied() string {
 func (b *testBox) contents() string {
 	b.t.Helper()
 	ops := sha256.New()
-	err := journal.Range(nil, filepath.Join(b.dir, "journal"), filepath.Join(b.dir, "history"), b.id.Origin(), func(g journal.Replayed) error {
+	err := journal.Range(nil, filepath.Join(b.dir, "journal"), filepath.Join(b.dir, "history"), b.id.Origin(), func(g envelope.Replayed) error {
 		for _, raw := range slices.Concat(g.Ops, g.KeyFrames) {
 			ops.Write(raw)
 		}

@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/seal"

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/fengqiao/fengqiao/cluster/journal"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/store"
 )
@@ -124,7 +124,7 @@ func fill(f *os.File, n int64) error {
 
 // asFull names what the rooms below say of a full disk.
 func asFull(err error) error {
-	for _, full := range []error{journal.ErrFull, store.ErrFull, audit.ErrFull, syscall.ENOSPC, syscall.EDQUOT} {
+	for _, full := range []error{envelope.ErrFull, store.ErrFull, audit.ErrFull, syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, full) {
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/store"
 )
@@ -50,7 +49,7 @@ type group struct {
 	series  map[string]int64
 	claims  map[string]claim
 	policy  *policy // nil when untouched
-	at      journal.Position
+	at      envelope.Position
 }
 
 // claim is an idempotency key bound to its request.
@@ -147,7 +146,7 @@ func (w *writer) serve(first *command) {
 	}
 	if len(g.ops) > 0 {
 		err := w.keep(g)
-		if errors.Is(err, journal.ErrFull) { // nothing of it was written
+		if errors.Is(err, envelope.ErrFull) { // nothing of it was written
 			w.head = before
 			for _, c := range waiting {
 				c.done <- asFull(err)
@@ -228,7 +227,7 @@ func (w *writer) keep(g *group) error {
 		ops[i] = g.ops[i].bytes
 	}
 	defer w.box.stalled("journal").Stop()
-	at, err := w.box.journal.Append(journal.Group{Ops: ops, KeyFrames: g.raw, First: g.ops[0].op.Seq, Head: w.head})
+	at, err := w.box.journal.Append(envelope.Group{Ops: ops, KeyFrames: g.raw, First: g.ops[0].op.Seq, Head: w.head})
 	if err != nil {
 		return err
 	}
@@ -314,7 +313,7 @@ func (t *turn) stage(op *envelope.Operation, frames []*envelope.KeyFrame) (*doma
 	if err != nil {
 		return nil, err
 	}
-	if journal.Writable(bytes) != nil {
+	if envelope.Writable(bytes) != nil {
 		return nil, &InputError{Fields: []FieldError{{Code: "null_characters", Message: domain.Text{
 			ZH: "内容中有一长串空字符，无法保存；请删除后再提交", EN: "The content has a long run of null characters and cannot be kept. Remove them and submit again."}}}}
 	}
@@ -606,7 +605,7 @@ func (b *Box) commit(groups []*group) error {
 // batch builds the one transaction that carries groups into the store.
 func (b *Box) batch(groups []*group) (store.Batch, error) {
 	last := groups[len(groups)-1]
-	batch := store.Batch{Position: store.Position(last.at), Series: map[string]int64{}}
+	batch := store.Batch{Position: last.at, Series: map[string]int64{}}
 	batch.Applied = b.index(last.ops[len(last.ops)-1].op.Seq)
 	final := map[envelope.RecordID]*domain.Record{}
 	var order []envelope.RecordID

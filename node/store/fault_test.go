@@ -24,7 +24,7 @@ func used(t *testing.T) (path string) {
 	s := open(t, path)
 	origin := envelope.Sum([]byte("o"))
 	for i := range 6 {
-		b := Batch{Position: Position{Incarnation: 1, Segment: "s", Seq: uint64(i)}, Series: map[string]int64{fmt.Sprint("series", i): int64(i)}}
+		b := Batch{Position: envelope.Position{Incarnation: 1, Segment: "s", Seq: uint64(i)}, Series: map[string]int64{fmt.Sprint("series", i): int64(i)}}
 		for n := range 20 {
 			r := row(i*20+n, fmt.Sprint("v", n%4), int64(n))
 			r.Record.Open["text"] = strings.Repeat("x", 40*n)

@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 )
 
 // Local keeps what never leaves the box and is lost only with its disk:

@@ -56,7 +56,7 @@ func decodeRecord(key, raw []byte) (*domain.Record, error) {
 }
 
 // Position is how far the journal was carried in; zero at first.
-func (s *Store) Position() (p Position, err error) {
+func (s *Store) Position() (p envelope.Position, err error) {
 	_, err = s.get(bucketMeta, metaPosition, decode(bucketMeta, metaPosition, &p))
 	return p, err
 }

@@ -22,7 +22,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
-	"github.com/fengqiao/fengqiao/cluster/journal/disk"
+	"github.com/fengqiao/fengqiao/cluster/envelope/disk"
 	"github.com/fengqiao/fengqiao/node/domain"
 )
 
@@ -78,15 +78,6 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("store: damaged value in %s at %x: %s", e.Bucket, e.Key, e.Reason)
 }
 
-// Position is how far the journal was carried in.
-type Position struct {
-	Incarnation uint32
-	Segment     string
-	Offset      int64
-	Seq         uint64
-	Head        envelope.Hash
-}
-
 // Count is a contribution to a counter.
 type Count struct {
 	_   struct{} `cbor:",toarray"`
@@ -139,7 +130,7 @@ type RequestRow struct {
 
 // Batch is one transaction.
 type Batch struct {
-	Position Position
+	Position envelope.Position // how far the journal was carried in
 	Applied  envelope.Index
 	Rows     []Row
 	Verdicts []VerdictRow

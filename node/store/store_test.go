@@ -63,7 +63,7 @@ func TestStoreAgainstAModel(t *testing.T) {
 		model := map[int]value{}
 		var order []int
 		for range rapid.IntRange(1, 12).Draw(t, "batches") {
-			b := Batch{Position: Position{Seq: uint64(len(order))}, Series: map[string]int64{"s": int64(len(order))}}
+			b := Batch{Position: envelope.Position{Seq: uint64(len(order))}, Series: map[string]int64{"s": int64(len(order))}}
 			for _, id := range rapid.SliceOfNDistinct(rapid.IntRange(0, 9), 1, 5, rapid.ID).Draw(t, "ids") {
 				v := value{rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "v"), rapid.Int64Range(0, 3).Draw(t, "n")}
 				b.Rows = append(b.Rows, row(id, v.v, v.n))

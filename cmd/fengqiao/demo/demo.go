@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
 )
@@ -56,7 +57,7 @@ func seedUntil(ctx context.Context, dir string, end int64, progress func(string)
 	}
 	clock := &pastClock{}
 	clock.now.Store(end - seedDays*day)
-	box, err := service.Open(service.Options{Dir: dir, Clock: clock})
+	box, err := node.OpenBox(service.Options{Dir: dir, Clock: clock})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fengqiao/fengqiao/node"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
 )
@@ -26,7 +27,7 @@ func TestSeedTellsEveryState(t *testing.T) {
 	}
 	clock := &pastClock{}
 	clock.now.Store(end)
-	box, err := service.Open(service.Options{Dir: dir, Clock: clock})
+	box, err := node.OpenBox(service.Options{Dir: dir, Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestSeedTellsEveryState(t *testing.T) {
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if report, err := service.Check(ctx, dir, service.CheckOptions{}); err != nil || len(report.Problems) > 0 {
+	if report, err := node.Check(ctx, dir, service.CheckOptions{}); err != nil || len(report.Problems) > 0 {
 		t.Errorf("check: %v %v", err, report.Problems)
 	}
 }
