@@ -1,10 +1,13 @@
 import vue from '@vitejs/plugin-vue'
+import { ElementPlusResolver } from 'unplugin-vue-components/resolvers'
+import components from 'unplugin-vue-components/vite'
 import { defineConfig } from 'vite'
 
 const page = (name: string) => new URL(`./${name}.html`, import.meta.url).pathname
 
 export default defineConfig({
-  plugins: [vue()],
+  plugins: [vue(), components({ dirs: [], dts: false, resolvers: [ElementPlusResolver({ importStyle: 'css' })] })],
+  define: { __VUE_I18N_LEGACY_API__: false, __VUE_I18N_FULL_INSTALL__: false, __VUE_PROD_DEVTOOLS__: false },
   build: {
     outDir: 'dist',
     emptyOutDir: false, // index.html stays for builds without Node
@@ -15,5 +18,5 @@ export default defineConfig({
     rollupOptions: { input: { app: page('app'), wall: page('wall'), m: page('m'), setup: page('setup') } },
   },
   server: { proxy: { '/api': 'http://127.0.0.1:8080' } },
-  test: { environment: 'happy-dom', include: ['src/**/*.test.ts'] },
+  test: { environment: 'happy-dom', include: ['src/**/*.test.ts'], server: { deps: { inline: ['element-plus'] } } },
 } as never)

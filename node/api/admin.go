@@ -86,6 +86,7 @@ type CalendarYear struct {
 	Year   int      `json:"year"`
 	Off    int      `json:"off"`  // public holidays
 	Work   int      `json:"work"` // make-up working days
+	Days   []string `json:"days"` // each "2026-01-01 off 元旦" or "… work …", by date
 	Papers []string `json:"papers"`
 }
 

@@ -163,7 +163,7 @@ func (b *Box) CalendarYears() api.CalendarList {
 		if papers == nil {
 			papers = []string{}
 		}
-		out.Items = append(out.Items, api.CalendarYear{Year: n, Off: off, Work: work, Papers: papers})
+		out.Items = append(out.Items, api.CalendarYear{Year: n, Off: off, Work: work, Days: y.Lines(), Papers: papers})
 	}
 	return out
 }

@@ -1,20 +1,11 @@
 import { createApp } from 'vue'
 import { createRouter, createWebHistory } from 'vue-router'
 import '../shared/base.css'
+import './theme.css'
+import { i18n, languageReady } from '../shared/i18n'
+import { pinia } from '../shared/pinia'
 import App from './App.vue'
+import { routes } from './routes'
 
-const router = createRouter({
-  history: createWebHistory('/app'),
-  routes: [
-    { path: '/', component: () => import('./Workbench.vue') },
-    { path: '/new/:kind?', component: () => import('./New.vue') },
-    { path: '/records', component: () => import('./Records.vue') },
-    { path: '/r/:id', component: () => import('./RecordPage.vue') },
-    { path: '/search', component: () => import('./SearchPage.vue') },
-    { path: '/duty', component: () => import('./Duty.vue') },
-    { path: '/import', component: () => import('./Imports.vue') },
-    { path: '/admin/:part?', component: () => import('./Admin.vue') },
-    { path: '/:rest(.*)', redirect: '/' },
-  ],
-})
-createApp(App).use(router).mount('#app')
+const router = createRouter({ history: createWebHistory('/app'), routes })
+void languageReady.then(() => createApp(App).use(pinia).use(i18n).use(router).mount('#app'))

@@ -1,5 +1,8 @@
 import { createApp } from 'vue'
 import '../shared/base.css'
-import Phone from './Phone.vue'
+import './phone.css'
+import { i18n, languageReady } from '../shared/i18n'
+import { pinia } from '../shared/pinia'
+import PhoneApp from './PhoneApp.vue'
 
-createApp(Phone).mount('#app')
+void languageReady.then(() => createApp(PhoneApp).use(pinia).use(i18n).mount('#app'))

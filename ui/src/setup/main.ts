@@ -1,5 +1,8 @@
 import { createApp } from 'vue'
 import '../shared/base.css'
-import Setup from './Setup.vue'
+import '../console/theme.css'
+import { i18n, languageReady } from '../shared/i18n'
+import { pinia } from '../shared/pinia'
+import SetupApp from './SetupApp.vue'
 
-createApp(Setup).mount('#app')
+void languageReady.then(() => createApp(SetupApp).use(pinia).use(i18n).mount('#app'))

@@ -1,138 +1,152 @@
 // The one way to the server: credentials, CSRF, idempotency keys, problems
 // as sentences. Nothing typed is lost when a session ends: the request
-// waits until somebody has signed in again.
-import { ref } from 'vue'
+// waits until somebody has signed in again and goes out with the same key.
+import createClient from 'openapi-fetch'
 import { lang, t } from './i18n'
+import type { paths } from './schema'
+import { useSession } from './stores/session'
+import type { Problem } from './types'
 
-export interface FieldProblem { field: string; code: string; message: string }
-export interface Problem {
-  code: string; detail: string; status: number; request_id: string
-  errors?: FieldProblem[]; changes?: TimelineEntry[]; version?: string; retry_after?: number
-}
+export type * from './types'
+
+const base = `${location.origin}/api/v1`
 
 /** ApiError carries the server's sentence; `message` is fit for people. */
 export class ApiError extends Error {
-  constructor(readonly problem: Problem) { super(problem.detail) }
+  constructor(readonly problem: Problem) {
+    super(problem.detail)
+  }
 }
-
-export interface Value { v?: unknown; text?: string; masked?: boolean; revealable?: boolean; hidden?: boolean }
-export interface Clock { id: string; title: string; state: string; due_at: number; warn_at: number; yellow_at: number; red_at: number; next_at: number; remaining_minutes: number; text: string; rule: string; started_at: number; paused_since?: number; extensions: number; uncertain: boolean }
-export interface Row { id: string; kind: string; kind_title: string; number?: string; title: string; heading: string; state: string; state_title: string; tone: string; holder: string; holder_name: string; village?: string; urgency?: string; type?: string; type_text?: string; created_at: number; changed_at: number; clock?: Clock; card?: string; urged?: number; returns?: number; mine: boolean; unread: boolean; badge: string }
-export interface Actor { id: string; name: string; role_title: string; organisation_name: string }
-export interface FieldChange { path: string; title: string; before?: Value; after?: Value }
-export interface TimelineEntry { op: string; step: string; title: string; effect: string; at: number; time_quality: number; actor: Actor; from?: string; to?: string; target_name?: string; note?: Value; inputs?: Record<string, Value>; changed?: FieldChange[]; after_close?: boolean }
-export interface Missing { path?: string; message: string }
-export interface Field { key: string; title: { zh: string; en: string }; type: string; table?: string; required?: boolean; max?: number; min?: number; sensitivity?: string; mask?: string; lines?: number; fields?: Field[]; default?: string }
-export interface Action { step: string; title: string; effect: string; allowed: boolean; why?: string; fields?: { key: string; required?: boolean; value?: string }[]; inputs?: Field[]; note?: string; document?: string; holder?: string; missing?: Missing[] }
-export interface FileInfo { hash: string; name: string; size: number; media: string; document?: string; at: number; by: string; readable: boolean }
-export interface User { id: string; name: string; username?: string }
-export interface Copy { target: string; name: string; read_by?: User[] }
-export interface RecordView extends Row {
-  aliases?: string[]; version: string; sight: string; custodian_name: string; reporter_name: string; fields: Record<string, Value>; timeline: TimelineEntry[]; clocks: Clock[]; actions: Action[]; files: FileInfo[]
-  documents?: { type: string; title: string; n: number; filed_at: number; void?: boolean }[]; dossier?: { complete: boolean; missing?: { path?: string; message: string }[] }
-  assists?: Copy[]; copies?: Copy[]; cards?: { clock: string; colour: string; against: string; lifted?: boolean }[]; asked?: { kind: string; clock?: string; limit?: string }[]
-  offered_to?: string; links?: { id: string; relation: string; number?: string; heading?: string }[]; papers?: { id: string; title: string }[]; suspended?: boolean; presence?: User[]; parent?: string
-}
-export interface Page { items: Row[]; next: string; as_of: number }
-export interface Option { code: string; zh: string; en: string; parent?: string; pinyin?: string; initials?: string }
-export interface StepDef { id: string; effect: string; roles: string[]; fields?: { key: string; required?: boolean }[] }
-export interface DocType { id: string; no: number; title: { zh: string; en: string }; fields?: Field[]; many?: boolean; scan?: boolean }
-export interface Kind { id: string; version: number; title: { zh: string; en: string }; family: string; fields: Field[]; states: { id: string; title: { zh: string; en: string }; closed?: boolean; tone?: string }[]; steps: StepDef[]; clocks?: { id: string; title: { zh: string; en: string } }[]; documents?: DocType[] }
-export interface Catalogue { version: string; kinds: Kind[]; tables: Record<string, Option[]>; roles: Option[] }
-export interface Organisation { code: string; name: string; level: string; parent?: string; lng?: number; lat?: number; pinyin?: string; initials?: string }
-export interface Person { id: string; name: string; roles: string[]; organisation: string; pinyin?: string; initials?: string }
-export interface Alarm { id: string; level: number; reason: string; title: string; record?: string; organisation_name?: string; raised_at: number; acknowledged_at?: number; acknowledged_by?: string; state: string; version: string }
-export interface Shift { id: string; date: string; slot: string; start: number; end: number; leader?: User; staff?: User[]; phone?: string; state: string }
-export interface DutyNow { shift?: Shift; next?: Shift; log_open: number }
-export interface BoxInfo { id: string; organisation: string; organisation_name: string; version: string; demo: boolean; setup_needed: boolean; server_time: number; clock_ok: boolean; line: string }
-export interface Session { user: { id: string; username: string; name: string }; grants: { role: string; role_title: string; organisation: string; organisation_name: string }[]; csrf: string; expires_at: number; break_glass: boolean; must_change_password: boolean; box: BoxInfo }
-
-export const session = ref<Session | null>(null)
-/** signInNeeded shows the sign-in panel over whatever is being done. */
-export const signInNeeded = ref(false)
-let waiting: (() => void)[] = []
-
-export function signedIn(s: Session) {
-  session.value = s
-  signInNeeded.value = false
-  const go = waiting
-  waiting = []
-  go.forEach((f) => f())
-}
+const offline = () => new ApiError({ type: 'about:blank', title: '', code: 'offline', detail: t('error.offline'), status: 0, request_id: '' })
+const unreadable = (status: number, request: string) =>
+  new ApiError({ type: 'about:blank', title: '', code: 'unreadable', detail: t('error.unreadable'), status, request_id: request })
 
 export function newKey(): string {
   const b = new Uint8Array(16)
   crypto.getRandomValues(b) // randomUUID is missing on plain http
   return Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('')
 }
+const language = () => (lang.value === 'en' ? 'en' : 'zh-CN')
 
-export interface CallOptions { body?: unknown; key?: string; raw?: BodyInit; type?: string; anonymous?: boolean; signal?: AbortSignal }
-
-export async function call<T>(method: string, path: string, o: CallOptions = {}): Promise<T> {
-  const headers: Record<string, string> = { 'Accept-Language': lang.value === 'en' ? 'en' : 'zh-CN' }
-  if (method !== 'GET') {
-    headers['Idempotency-Key'] = o.key ?? newKey()
-    if (session.value) headers['X-CSRF-Token'] = session.value.csrf
-  }
-  let body = o.raw
-  if (o.body !== undefined) {
-    headers['Content-Type'] = 'application/json'
-    body = JSON.stringify(o.body)
-  } else if (o.type) headers['Content-Type'] = o.type
-  let res: Response
+async function reach(request: Request): Promise<Response> {
   try {
-    res = await fetch('/api/v1' + path, { method, headers, body, credentials: 'same-origin', signal: o.signal })
+    return await fetch(request)
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
-    throw new ApiError({ code: 'offline', detail: t('error.offline'), status: 0, request_id: '' })
+    throw offline()
   }
-  if (res.ok) return (res.status === 204 ? undefined : await res.json()) as T
-  const problem = await readProblem(res)
-  const expired = res.status === 401 && problem.code === 'session_expired' || problem.code === 'csrf'
-  if (expired && !o.anonymous && session.value) {
-    signInNeeded.value = true
-    await new Promise<void>((r) => waiting.push(r))
-    return call<T>(method, path, { ...o, key: headers['Idempotency-Key'] })
-  }
-  throw new ApiError(problem)
 }
-
-async function readProblem(res: Response): Promise<Problem> {
+async function readProblem(response: Response): Promise<ApiError> {
   try {
-    const p = await res.json()
-    if (p && p.detail) return p
-  } catch { /* not JSON: an answer from something in between */ }
-  return { code: 'unreadable', detail: t('error.unreadable'), status: res.status, request_id: res.headers.get('X-Request-ID') ?? '' }
+    const p = (await response.json()) as Problem
+    if (p?.detail) return new ApiError(p)
+  } catch {
+    // Not JSON: an answer from something in between, told as such below.
+  }
+  return unreadable(response.status, response.headers.get('X-Request-ID') ?? '')
+}
+const ended = (p: Problem) => (p.status === 401 && p.code === 'session_expired') || p.code === 'csrf'
+
+/** send delivers one request; with a session that ended, after a new sign-in. */
+async function send(request: Request): Promise<Response> {
+  const store = useSession()
+  const signIn = request.headers.has('X-Anonymous')
+  request.headers.delete('X-Anonymous')
+  if (request.method !== 'GET' && store.session) request.headers.set('X-CSRF-Token', store.session.csrf)
+  const again = request.clone()
+  const response = await reach(request)
+  if (response.ok) return response
+  const error = await readProblem(response)
+  if (!ended(error.problem) || signIn || !store.session) throw error
+  await store.askAgain()
+  return send(again)
 }
 
+const client = createClient<paths>({ baseUrl: base, fetch: send, credentials: 'same-origin' })
+client.use({
+  onRequest({ request }) {
+    request.headers.set('Accept-Language', language())
+    if (request.method !== 'GET' && !request.headers.has('Idempotency-Key')) request.headers.set('Idempotency-Key', newKey())
+    return request
+  },
+})
+
+type Method = 'get' | 'post' | 'put' | 'delete'
+type PathOf<M extends Method> = { [P in keyof paths]: paths[P][M] extends { responses: unknown } ? P : never }[keyof paths]
+type Success<R> = R[keyof R & (200 | 201 | 204)]
+/** Answer is what the document promises for a path and a method. */
+export type Answer<P extends keyof paths, M extends Method> =
+  paths[P][M] extends { responses: infer R } ? (Success<R> extends { content: { 'application/json': infer T } } ? T : undefined) : never
+type BodyOf<P extends keyof paths, M extends Method> =
+  paths[P][M] extends { requestBody: { content: { 'application/json': infer B } } } ? B : undefined
+
+export interface Options<Body = unknown> {
+  /** path fills the places of the path by name. */
+  path?: Record<string, string>
+  query?: Record<string, string | number | boolean | undefined>
+  body?: Body
+  /** file is sent as it is, under its own media type. */
+  file?: { data: Blob | string; type: string }
+  /** key repeats a request that may already have arrived. */
+  key?: string
+  /** anonymous requests are never held back for a sign-in. */
+  anonymous?: boolean
+  signal?: AbortSignal
+}
+
+async function call<P extends keyof paths, M extends Method>(method: M, path: P, o: Options<BodyOf<P, M>> = {}): Promise<Answer<P, M>> {
+  const headers: Record<string, string> = {}
+  if (o.key) headers['Idempotency-Key'] = o.key
+  if (o.anonymous) headers['X-Anonymous'] = '1'
+  if (o.file) headers['Content-Type'] = o.file.type
+  const { data } = await client.request(method, path as never, {
+    params: { path: o.path, query: o.query },
+    body: o.file?.data ?? o.body,
+    bodySerializer: o.file ? (x: unknown) => x : undefined,
+    headers,
+    signal: o.signal,
+  } as never)
+  return data as Answer<P, M>
+}
 export const api = {
-  get: <T>(path: string, o?: CallOptions) => call<T>('GET', path, o),
-  post: <T>(path: string, body: unknown = undefined, o: CallOptions = {}) => call<T>('POST', path, { ...o, body }),
-  put: <T>(path: string, body: unknown, o: CallOptions = {}) => call<T>('PUT', path, { ...o, body }),
-  del: (path: string) => call<void>('DELETE', path),
+  get: <P extends PathOf<'get'>>(path: P, o?: Options<undefined>) => call<P, 'get'>('get', path, o as never),
+  post: <P extends PathOf<'post'>>(path: P, o?: Options<BodyOf<P, 'post'>>) => call<P, 'post'>('post', path, o),
+  put: <P extends PathOf<'put'>>(path: P, o?: Options<BodyOf<P, 'put'>>) => call<P, 'put'>('put', path, o),
+  del: <P extends PathOf<'delete'>>(path: P, o?: Options<undefined>) => call<P, 'delete'>('delete', path, o as never),
 }
 
-/** upload sends a file with progress, which only XMLHttpRequest gives. */
-export function upload(id: string, file: File, documentType: string, progress: (percent: number) => void): Promise<RecordView> {
-  return new Promise((resolve, reject) => {
+/** upload sends a file with progress in percent, which only XMLHttpRequest gives. */
+export async function upload(id: string, file: File, documentType: string, progress: (percent: number) => void): Promise<void> {
+  const key = newKey()
+  for (;;) {
+    const problem = await transfer(`${base}/records/${id}/files?${new URLSearchParams({ name: file.name, document: documentType })}`, file, key, progress)
+    if (!problem) return
+    if (!ended(problem.problem)) throw problem
+    await useSession().askAgain()
+  }
+}
+function transfer(url: string, file: File, key: string, progress: (percent: number) => void): Promise<ApiError | null> {
+  return new Promise((resolve) => {
     const x = new XMLHttpRequest()
-    const q = new URLSearchParams({ name: file.name, document: documentType })
-    x.open('PUT', `/api/v1/records/${id}/files?${q}`)
+    x.open('PUT', url)
     x.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
-    x.setRequestHeader('Idempotency-Key', newKey())
-    x.setRequestHeader('X-CSRF-Token', session.value?.csrf ?? '')
-    x.setRequestHeader('Accept-Language', lang.value === 'en' ? 'en' : 'zh-CN')
-    x.upload.onprogress = (e) => { if (e.lengthComputable) progress(Math.round((e.loaded / e.total) * 100)) }
-    x.onerror = () => reject(new ApiError({ code: 'offline', detail: t('error.offline'), status: 0, request_id: '' }))
-    x.onload = () => {
-      try {
-        const body = JSON.parse(x.responseText)
-        if (x.status < 300) resolve(body)
-        else reject(new ApiError(body))
-      } catch { reject(new ApiError({ code: 'unreadable', detail: t('error.unreadable'), status: x.status, request_id: '' })) }
+    x.setRequestHeader('Idempotency-Key', key)
+    x.setRequestHeader('X-CSRF-Token', useSession().session?.csrf ?? '')
+    x.setRequestHeader('Accept-Language', language())
+    x.upload.onprogress = (e) => {
+      if (e.lengthComputable) progress(Math.round((e.loaded / e.total) * 100))
     }
+    x.onerror = () => resolve(offline())
+    x.onload = () => resolve(x.status < 300 ? null : transferProblem(x))
     x.send(file)
   })
+}
+function transferProblem(x: XMLHttpRequest): ApiError {
+  try {
+    return new ApiError(JSON.parse(x.responseText) as Problem)
+  } catch {
+    return unreadable(x.status, x.getResponseHeader('X-Request-ID') ?? '')
+  }
 }
 
 /** sentence says any error for a person. */
@@ -141,4 +155,9 @@ export function sentence(e: unknown): string {
   const details = e.problem.errors?.map((f) => f.message).filter(Boolean) ?? []
   const trace = e.problem.status >= 500 && e.problem.request_id ? ` (${t('error.trace')} ${e.problem.request_id})` : ''
   return [e.problem.detail, ...details].join(' ') + trace
+}
+/** fieldErrors gives the sentence of each field that an error names. */
+export function fieldErrors(e: unknown): Record<string, string> {
+  const list = e instanceof ApiError ? (e.problem.errors ?? []) : []
+  return Object.fromEntries(list.map((f) => [f.field, f.message]))
 }

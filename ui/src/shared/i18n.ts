@@ -1,35 +1,39 @@
-// Two complete dictionaries; a test compares their keys.
-import { ref } from 'vue'
-import en from './locale/en'
+// Two complete dictionaries; a test compares their keys. English is loaded
+// when somebody asks for it.
+import { computed } from 'vue'
+import { createI18n } from 'vue-i18n'
 import zh from './locale/zh'
 
+export * from './format'
 export type Key = keyof typeof zh
+export type Lang = 'zh' | 'en'
 
-const saved = typeof localStorage === 'undefined' ? null : localStorage.getItem('lang')
-export const lang = ref<'zh' | 'en'>(saved === 'en' ? 'en' : 'zh')
+export const i18n = createI18n({
+  legacy: false,
+  locale: 'zh',
+  fallbackLocale: 'zh',
+  flatJson: true,
+  messages: { zh: { ...zh } } as Record<string, Record<string, string>>,
+})
+const { global } = i18n
 
-export function setLang(l: 'zh' | 'en') {
-  lang.value = l
+export const lang = computed<Lang>(() => (global.locale.value === 'en' ? 'en' : 'zh'))
+
+export async function setLang(l: Lang): Promise<void> {
+  if (l === 'en' && !global.availableLocales.includes('en')) {
+    global.setLocaleMessage('en', { ...(await import('./locale/en')).default })
+  }
+  global.locale.value = l
   localStorage.setItem('lang', l)
   document.documentElement.lang = l === 'en' ? 'en' : 'zh-CN'
 }
+export const otherLang = () => setLang(lang.value === 'en' ? 'zh' : 'en')
 
-export function t(key: Key, values: Record<string, string | number> = {}): string {
-  let s: string = (lang.value === 'en' ? en : zh)[key]
-  for (const [k, v] of Object.entries(values)) s = s.replace(`{${k}}`, String(v))
-  return s
-}
+/** languageReady resolves when the remembered language is loaded. */
+export const languageReady: Promise<void> =
+  typeof localStorage !== 'undefined' && localStorage.getItem('lang') === 'en' ? setLang('en') : Promise.resolve()
 
-export const say = (x: { zh: string; en: string } | undefined) => (x ? (lang.value === 'en' ? x.en || x.zh : x.zh) : '')
+export const t = (key: Key, values: Record<string, string | number> = {}): string => global.t(key, values)
 
-const zone = 8 * 3600_000 // the country's one zone, whatever the PC thinks
-const two = (n: number) => String(n).padStart(2, '0')
-export function dateTime(ms: number): string {
-  const d = new Date(ms + zone)
-  return `${d.getUTCFullYear()}-${two(d.getUTCMonth() + 1)}-${two(d.getUTCDate())} ${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`
-}
-export const shortTime = (ms: number) => dateTime(ms).slice(5)
-export const hourMinute = (ms: number) => dateTime(ms).slice(11)
-export function size(n: number): string {
-  return n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(0)} KB` : n < 1073741824 ? `${(n / 1048576).toFixed(1)} MB` : `${(n / 1073741824).toFixed(1)} GB`
-}
+/** say picks the language of a text that a definition carries. */
+export const say = (x: { zh: string; en: string } | undefined): string => (x ? (lang.value === 'en' && x.en) || x.zh : '')

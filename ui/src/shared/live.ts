@@ -4,7 +4,7 @@ import { ref } from 'vue'
 
 export const serverNow = ref(Date.now())
 let base = Date.now()
-let at = typeof performance === 'undefined' ? 0 : performance.now()
+let at = performance.now()
 
 export function setServerTime(ms: number) {
   base = ms
@@ -12,42 +12,53 @@ export function setServerTime(ms: number) {
   serverNow.value = ms
 }
 export const now = () => base + (performance.now() - at)
+
 let ticking = 0
 export function startClock() {
-  if (!ticking) ticking = window.setInterval(() => { serverNow.value = now() }, 1000)
+  ticking ||= window.setInterval(() => { serverNow.value = now() }, 1000)
 }
 
-export interface LiveEvent { n: number; id?: string; kind: string; new?: boolean }
-/** Line is how the stream stands: seconds since the last byte. */
+export interface LiveEvent {
+  n: number
+  id?: string
+  kind: string
+  new?: boolean
+}
+/** silence is how many seconds ago the stream gave its last byte. */
 export const silence = ref(0)
 export const connected = ref(false)
 
 const pauses = [1, 2, 4, 8, 15, 30]
-
 /** backoff gives the pause before try n, in ms, with a fifth of jitter. */
 export function backoff(n: number, random = Math.random): number {
   return pauses[Math.min(n, pauses.length - 1)] * 1000 * (0.8 + random() * 0.4)
 }
 
+/** follow listens to a stream until the returned function is called. */
 export function follow(path: string, onEvent: (e: LiveEvent, kind: 'change' | 'alarm') => void, onReset: () => void): () => void {
   let source: EventSource | null = null
   let tries = 0
-  let last = performance.now()
   let timer = 0
+  let last = performance.now()
   let closed = false
-  const heard = () => { last = performance.now(); silence.value = 0; connected.value = true }
+
+  const read = (m: Event) => {
+    last = performance.now()
+    silence.value = 0
+    connected.value = true
+    return JSON.parse((m as MessageEvent).data)
+  }
   const open = () => {
     source = new EventSource(path)
     source.addEventListener('hello', (m) => {
-      heard()
-      setServerTime(JSON.parse((m as MessageEvent).data).server_time)
+      setServerTime(read(m).server_time)
       if (tries > 0) onReset() // what was missed while away
       tries = 0
     })
-    source.addEventListener('ping', (m) => { heard(); setServerTime(JSON.parse((m as MessageEvent).data).server_time) })
-    source.addEventListener('reset', () => { heard(); onReset() })
-    source.addEventListener('change', (m) => { heard(); onEvent(JSON.parse((m as MessageEvent).data), 'change') })
-    source.addEventListener('alarm', (m) => { heard(); onEvent(JSON.parse((m as MessageEvent).data), 'alarm') })
+    source.addEventListener('ping', (m) => setServerTime(read(m).server_time))
+    source.addEventListener('reset', () => { last = performance.now(); onReset() })
+    source.addEventListener('change', (m) => onEvent(read(m), 'change'))
+    source.addEventListener('alarm', (m) => onEvent(read(m), 'alarm'))
     source.onerror = () => {
       connected.value = false
       source?.close()
@@ -56,7 +67,12 @@ export function follow(path: string, onEvent: (e: LiveEvent, kind: 'change' | 'a
   }
   open()
   const watch = window.setInterval(() => { silence.value = Math.round((performance.now() - last) / 1000) }, 1000)
-  return () => { closed = true; source?.close(); clearTimeout(timer); clearInterval(watch) }
+  return () => {
+    closed = true
+    source?.close()
+    clearTimeout(timer)
+    clearInterval(watch)
+  }
 }
 
 let audio: AudioContext | null = null
@@ -67,17 +83,19 @@ export async function audioRuns(): Promise<boolean> {
     audio ??= new AudioContext()
     if (audio.state !== 'running') await Promise.race([audio.resume(), new Promise((r) => setTimeout(r, 300))])
     return audio.state === 'running'
-  } catch { return false }
+  } catch {
+    return false // no sound device, or none allowed: shown as such
+  }
 }
 
-/** ring plays the pattern of an alarm; false when the browser blocks sound. */
+/** ring plays the pattern of a level; false when the browser blocks sound. */
 export async function ring(level: number): Promise<boolean> {
   if (!(await audioRuns()) || !audio) return false
-  const tones = level === 1 ? [880, 660, 880] : [660]
-  for (const [i, f] of tones.entries()) {
+  const tones = level === 1 ? [880, 660, 880] : level === 2 ? [660] : [520]
+  for (const [i, frequency] of tones.entries()) {
     const o = audio.createOscillator()
     const g = audio.createGain()
-    o.frequency.value = f
+    o.frequency.value = frequency
     g.gain.value = 0.2
     o.connect(g).connect(audio.destination)
     o.start(audio.currentTime + i * 0.35)

@@ -1006,6 +1006,7 @@ export interface components {
             items: components["schemas"]["CalendarYear"][];
         };
         CalendarYear: {
+            days: string[];
             off: number;
             papers: string[];
             work: number;

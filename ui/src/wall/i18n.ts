@@ -8,9 +8,9 @@ const i18n = createI18n({ legacy: false, flatJson: true, locale: lang.value, fal
 
 /** speak settles the language: an address may name it, since a wall has no
  *  menu. */
-export function speak() {
+export async function speak() {
   const wanted = new URLSearchParams(location.search).get('lang')
-  setLang(wanted === 'en' || wanted === 'zh' ? wanted : lang.value)
+  await setLang(wanted === 'en' || wanted === 'zh' ? wanted : lang.value)
   i18n.global.locale.value = lang.value
 }
 

@@ -5,5 +5,4 @@ import Wall from './Wall.vue'
 import './wall.css'
 
 fitScreen()
-speak()
-createApp(Wall).mount('#app')
+void speak().then(() => createApp(Wall).mount('#app'))
