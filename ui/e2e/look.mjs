@@ -27,6 +27,7 @@ export async function lookTests({ url, context, signIn, test }) {
           found.push(...await faults(p, 'record'))
           await p.locator('.actions .el-button').first().click()
           await p.waitForSelector('.step')
+          await p.waitForTimeout(600) // it fades in, and fading text has no contrast yet
           found.push(...await faults(p, 'step'))
         }
       }
