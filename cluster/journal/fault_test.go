@@ -206,7 +206,7 @@ func TestErasureSurvivesACrash(t *testing.T) {
 		}
 		j.Close()
 		erase := func(files FS) (int, error) {
-			return ZeroKeyFrames(files, o.Dir, o.History, testOrigin, func(raw []byte) bool { return raw[0] == 'b' || raw[0] == 'd' })
+			return ZeroKeyFrames(files, o.Dir, o.History, testOrigin, envelope.Position{}, func(raw []byte) bool { return raw[0] == 'b' || raw[0] == 'd' })
 		}
 		file := filepath.Join(o.Dir, "0000000001", fmt.Sprintf("%020d.seg", 1))
 		before, _ := os.ReadFile(file)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -274,7 +275,7 @@ func (f faultyFile) Sync() error {
 func TestZeroKeyFrames(t *testing.T) {
 	dir, _, want, _ := oneSegment(t)
 	o := options(dir)
-	n, err := ZeroKeyFrames(nil, o.Dir, o.History, testOrigin, func(raw []byte) bool { return bytes.HasSuffix(raw, []byte("of 3")) })
+	n, err := ZeroKeyFrames(nil, o.Dir, o.History, testOrigin, envelope.Position{}, func(raw []byte) bool { return bytes.HasSuffix(raw, []byte("of 3")) })
 	if err != nil || n != 1 {
 		t.Fatalf("zeroed %d, %v", n, err)
 	}
@@ -381,4 +382,62 @@ func TestBytesAreFixed(t *testing.T) {
 	}
 	_, replayed := open(t, options(dir))
 	sameGroups(t, replayed, []envelope.Group{g})
+}
+
+// TestZeroKeyFramesKeepsToItsEnd: groups behind through are being written.
+func TestZeroKeyFramesKeepsToItsEnd(t *testing.T) {
+	dir, _, want, ends := oneSegment(t)
+	o := options(dir)
+	n, err := ZeroKeyFrames(nil, o.Dir, o.History, testOrigin, ends[1], func([]byte) bool { return true })
+	if err != nil || n != 2 {
+		t.Fatalf("zeroed %d, %v", n, err)
+	}
+	_, got := open(t, o)
+	want[0].KeyFrames, want[1].KeyFrames = nil, nil
+	sameGroups(t, got, want)
+}
+
+// TestRepeatedGroupsAreErasedToo: the tail that a start copied stands in the
+// old segment as well, with what was never finished behind it.
+func TestRepeatedGroupsAreErasedToo(t *testing.T) {
+	dir, file, want, ends := oneSegment(t)
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(append(make([]byte, frame.Sector), "an unfinished key"...), ends[2].Offset)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	o := options(dir)
+	o.From = ends[0]
+	j, _ := open(t, o)
+	j.Close()
+	secret := want[2].KeyFrames[0]
+	if b, err := os.ReadFile(file); err != nil || !bytes.Contains(b, secret) || !bytes.Contains(b, []byte("an unfinished key")) {
+		t.Fatal("nothing is repeated", err)
+	}
+	n, err := ZeroKeyFrames(nil, o.Dir, o.History, testOrigin, envelope.Position{}, func(raw []byte) bool { return bytes.Equal(raw, secret) })
+	if err != nil || n != 1 {
+		t.Fatalf("zeroed %d, %v", n, err)
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, secret) || bytes.Contains(b, []byte("an unfinished key")) {
+			t.Errorf("%s holds an erased key", d.Name())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want[2].KeyFrames = nil
+	var got []envelope.Replayed
+	if err := Range(nil, o.Dir, o.History, testOrigin, func(g envelope.Replayed) error { got = append(got, g); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	sameGroups(t, got, want)
 }

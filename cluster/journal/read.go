@@ -322,9 +322,12 @@ func Range(files FS, dir, history string, origin envelope.Hash, visit func(envel
 }
 
 // ZeroKeyFrames overwrites every key frame that match names, in place, in
-// all segments, and syncs them. It finishes what an earlier call left half
-// done. It returns how many frames it erased.
-func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match func(raw []byte) bool) (int, error) {
+// all segments up to the group that ends at through, and syncs them. Only
+// incarnation and sequence of through count; zero is everything. It finishes
+// what an earlier call left half done, and zeroes what lies behind the last
+// group of a segment that has a successor: groups that the next one repeats
+// and groups that were never finished. It returns how many frames it erased.
+func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, through envelope.Position, match func(raw []byte) bool) (int, error) {
 	if files == nil {
 		files = OS
 	}
@@ -334,7 +337,14 @@ func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match fu
 	}
 	total := 0
 	for i, s := range segments {
-		n, err := zeroSegment(files, s, limit(segments, i), origin, match)
+		end := limit(segments, i)
+		if through.Seq > 0 && s.incarnation >= through.Incarnation {
+			if s.incarnation > through.Incarnation || s.first > through.Seq {
+				break
+			}
+			end = min(end, through.Seq+1)
+		}
+		n, err := zeroSegment(files, s, end, limit(segments, i), origin, match)
 		if total += n; err != nil {
 			return total, err
 		}
@@ -342,7 +352,9 @@ func ZeroKeyFrames(files FS, dir, history string, origin envelope.Hash, match fu
 	return total, nil
 }
 
-func zeroSegment(files FS, s segment, end uint64, origin envelope.Hash, match func([]byte) bool) (_ int, err error) {
+// zeroSegment works up to the sequence end; next is where the following
+// segment begins.
+func zeroSegment(files FS, s segment, end, next uint64, origin envelope.Hash, match func([]byte) bool) (_ int, err error) {
 	r, err := openReader(files, s, origin)
 	if err != nil {
 		return 0, err
@@ -354,10 +366,27 @@ func zeroSegment(files FS, s segment, end uint64, origin envelope.Hash, match fu
 		first, second = append(first, a...), append(second, b...)
 		return nil
 	})
-	if err != nil || len(first) == 0 {
+	if err != nil {
 		return 0, err
 	}
+	if end == next && next != endless {
+		rest, err := r.rest()
+		if err != nil {
+			return 0, err
+		}
+		second = append(second, rest...)
+	}
 	return len(first), errors.Join(apply(r.file, first), apply(r.file, second))
+}
+
+// rest gives the zeros for what is written behind the last group. Nobody
+// reads there: the next segment begins where that group ends.
+func (r *reader) rest() ([]patch, error) {
+	b, err := r.bytes(r.size - r.offset)
+	if err != nil || frame.AllZero(b) {
+		return nil, err
+	}
+	return []patch{{r.offset, make([]byte, len(bytes.TrimRight(b, "\x00")))}}, nil
 }
 
 // patch is bytes for a place of a file.
@@ -367,6 +396,9 @@ type patch struct {
 }
 
 func apply(f File, patches []patch) error {
+	if len(patches) == 0 {
+		return nil
+	}
 	for _, p := range patches {
 		if _, err := f.WriteAt(p.b, p.at); err != nil {
 			return err
