@@ -45,6 +45,7 @@ type checker struct {
 	index  map[string]envelope.RecordID
 	counts map[string]int64
 	digest digest
+	erased map[envelope.RecordID]bool
 }
 
 // Check verifies pages, checksums, and that index, counters, changes and
@@ -54,7 +55,7 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 	if err != nil {
 		return Report{Problems: []string{err.Error()}}, nil
 	}
-	c := &checker{derive: derive, index: map[string]envelope.RecordID{}, counts: map[string]int64{}}
+	c := &checker{derive: derive, index: map[string]envelope.RecordID{}, counts: map[string]int64{}, erased: map[envelope.RecordID]bool{}}
 	if err := c.pages(s); err != nil {
 		return c.report, err
 	}
@@ -69,6 +70,7 @@ func (s *Store) Check(ctx context.Context, derive func(*domain.Record) (Derived,
 		c.compareCounts()
 		c.compareChanges()
 		c.compareKeys()
+		c.compareErasing()
 		c.compareMeta(total)
 		c.checksums()
 		return nil
@@ -146,6 +148,9 @@ func (c *checker) record(k, raw []byte) {
 	if err != nil {
 		c.report.problem("%v", err)
 		return
+	}
+	if r.Erased {
+		c.erased[r.ID] = true
 	}
 	want, err := c.derive(r)
 	if err != nil {
@@ -248,6 +253,37 @@ func (c *checker) compareKeys() {
 	}
 	if m := keys.Stats().KeyN; m != n {
 		c.report.problem("%d keys, %d of records", m, n)
+	}
+}
+
+// compareErasing: every erased record is being destroyed or was, and what
+// was has no key.
+func (c *checker) compareErasing() {
+	of := c.tx.Bucket(bucketKeysOf).Cursor()
+	for _, name := range [][]byte{bucketErasing, bucketErased} {
+		cur := c.tx.Bucket(name).Cursor()
+		for k, v := cur.First(); k != nil; k, v = cur.Next() {
+			if len(k) != len(envelope.RecordID{}) || !c.erased[envelope.RecordID(k)] {
+				c.report.problem("%s: %x is no erased record", name, k)
+				continue
+			}
+			delete(c.erased, envelope.RecordID(k))
+			raw, err := unwrap(name, k, v)
+			if err == nil && bytes.Equal(name, bucketErasing) {
+				_, err = readErasing(k, v)
+			} else if err == nil {
+				err = errLength(len(raw), 8)
+			}
+			if err != nil {
+				c.report.problem("%v", err)
+			}
+			if key, _ := of.Seek(k); bytes.Equal(name, bucketErased) && bytes.HasPrefix(key, k) {
+				c.report.problem("record %x was erased and has keys", k)
+			}
+		}
+	}
+	for id := range c.erased {
+		c.report.problem("record %s is erased, but neither destroyed nor about to be", id)
 	}
 }
 

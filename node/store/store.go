@@ -41,9 +41,11 @@ var (
 	bucketChange  = []byte("change")  // record id → n
 	bucketRequest = []byte("request") // idempotency key → claim
 	bucketSeries  = []byte("series")  // name → last number
+	bucketErasing = []byte("erasing") // record id → what is still to be destroyed
+	bucketErased  = []byte("erased")  // record id → when it was destroyed
 
 	allBuckets = [][]byte{bucketMeta, bucketView, bucketDerived, bucketIndex, bucketCount, bucketVerdict,
-		bucketKeys, bucketKeysOf, bucketChanges, bucketChange, bucketRequest, bucketSeries}
+		bucketKeys, bucketKeysOf, bucketChanges, bucketChange, bucketRequest, bucketSeries, bucketErasing, bucketErased}
 )
 
 var (
@@ -59,7 +61,10 @@ var (
 // aside and made again from history and journal.
 const format = 2
 
-var errOlder = errors.New("store: an earlier format")
+var (
+	errOlder     = errors.New("store: an earlier format")
+	errNoErasing = errors.New("store: of a release that did not destroy keys")
+)
 
 // ErrFull means that the disk has no room.
 var ErrFull = errors.New("store: the disk is full")
@@ -180,7 +185,10 @@ func Open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.view(checkFormat); err == nil {
+	if err = s.view(checkFormat); errors.Is(err, errNoErasing) {
+		err = s.update(adoptErasing)
+	}
+	if err == nil {
 		return s, nil
 	}
 	if err = errors.Join(err, s.Close()); !errors.Is(err, errOlder) {
@@ -240,10 +248,20 @@ func prepare(tx *bbolt.Tx) error {
 }
 
 func checkFormat(tx *bbolt.Tx) error {
+	have := 0
+	err := tx.ForEach(func([]byte, *bbolt.Bucket) error { have++; return nil })
+	if err != nil {
+		return err
+	}
+	var missing [][]byte
 	for _, name := range allBuckets {
 		if tx.Bucket(name) == nil {
-			return &DamageError{Bucket: string(name), Reason: "the bucket is missing"}
+			missing = append(missing, name)
 		}
+	}
+	without := slices.EqualFunc(missing, [][]byte{bucketErasing, bucketErased}, bytes.Equal) && have == len(allBuckets)-2
+	if len(missing) > 0 && !without {
+		return &DamageError{Bucket: string(missing[0]), Reason: "the bucket is missing"}
 	}
 	raw := tx.Bucket(bucketMeta).Get(metaFormat)
 	if bytes.Equal(raw, wrap(nil, []byte{1})) {
@@ -252,6 +270,9 @@ func checkFormat(tx *bbolt.Tx) error {
 	v, err := unwrap(bucketMeta, metaFormat, raw)
 	if err == nil && (len(v) != 1 || v[0] != format) {
 		err = fmt.Errorf("store: format %v is not of this release", v)
+	}
+	if err == nil && without {
+		err = errNoErasing
 	}
 	return err
 }
@@ -307,10 +328,7 @@ func (s *Store) Commit(b Batch) error {
 			if b.Rederive {
 				return nil
 			}
-			if err := putRest(tx, b); err != nil {
-				return err
-			}
-			return putMeta(tx, b)
+			return errors.Join(putRest(tx, b), putErasing(tx, b), putMeta(tx, b))
 		})
 	})
 	return full(err)
@@ -636,23 +654,4 @@ func opKey(id envelope.OpID) []byte {
 	b := append([]byte{}, id.Origin[:]...)
 	b = binary.BigEndian.AppendUint32(b, id.Incarnation)
 	return binary.BigEndian.AppendUint64(b, id.Seq)
-}
-
-// EraseKeys overwrites and removes the content keys of a record.
-func (s *Store) EraseKeys(record envelope.RecordID) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		keys, of := tx.Bucket(bucketKeys), tx.Bucket(bucketKeysOf)
-		c := of.Cursor()
-		var gone [][]byte
-		for k, _ := c.Seek(record[:]); bytes.HasPrefix(k, record[:]); k, _ = c.Next() {
-			gone = append(gone, bytes.Clone(k))
-		}
-		for _, k := range gone {
-			id := k[len(record):]
-			if err := errors.Join(keys.Put(id, make([]byte, len(keys.Get(id)))), keys.Delete(id), of.Delete(k)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

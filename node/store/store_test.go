@@ -214,17 +214,85 @@ func TestErasedKeysAreGone(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "s"))
 	defer s.Close()
 	for i := range 2 {
-		if err := s.Commit(Batch{Keys: []KeyRow{{Key: envelope.KeyID{byte(i + 1)}, Record: recordID(i), Organisation: "o", Sealed: []byte("k")}}}); err != nil {
+		r := row(i, "x", 1)
+		r.Record.Erased = i == 0
+		if err := s.Commit(Batch{Rows: []Row{r}, Keys: []KeyRow{{Key: envelope.KeyID{byte(i + 1)}, Record: recordID(i), Organisation: "o", Sealed: []byte("secret of " + string(rune('a'+i)))}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := s.EraseKeys(recordID(0)); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.EraseKeys(recordID(1)); err == nil {
+		t.Fatal("keys of a record that is not erased were removed")
+	}
+	if !holds(t, s, "secret of a") {
+		t.Fatal("the file never held the key, or bbolt cleans up by itself: Scrub proves nothing")
+	}
+	if err := s.Scrub(); err != nil {
+		t.Fatal(err)
+	}
+	if holds(t, s, "secret of a") || !holds(t, s, "secret of b") {
+		t.Fatal("after scrubbing the erased key must be gone from the file, and only that")
+	}
+	if _, done, err := s.Erased(recordID(0)); done || err != nil {
+		t.Fatal(done, err)
+	}
+	if err := s.FinishErasing(recordID(0), 7); err != nil {
+		t.Fatal(err)
+	}
+	if at, done, err := s.Erased(recordID(0)); at != 7 || !done || err != nil {
+		t.Fatal(at, done, err)
+	}
+	if report, err := s.Check(context.Background(), derive, nil); err != nil || len(report.Problems) > 0 {
+		t.Fatal(report.Problems, err)
+	}
 	_, gone, err1 := s.Key(envelope.KeyID{1})
 	_, kept, err2 := s.Key(envelope.KeyID{2})
 	if gone || !kept || err1 != nil || err2 != nil {
 		t.Fatal(gone, kept, err1, err2)
+	}
+}
+
+func holds(t *testing.T, s *Store, text string) bool {
+	t.Helper()
+	b, err := os.ReadFile(s.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(b, []byte(text))
+}
+
+// TestStoreWithoutErasingIsAdopted: a store of before has no buckets for it.
+func TestStoreWithoutErasingIsAdopted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	s := open(t, path)
+	r := row(0, "x", 1)
+	r.Record.Erased = true
+	err := s.Commit(Batch{Position: envelope.Position{Incarnation: 1, Seq: 9}, Rows: []Row{r, row(1, "y", 1)}})
+	drop := func(names ...[]byte) {
+		err = errors.Join(err, s.db.Update(func(tx *bbolt.Tx) error {
+			for _, name := range names {
+				if err := tx.DeleteBucket(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}), s.Close())
+	}
+	drop(bucketErasing, bucketErased)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	list, err := s.Erasings()
+	if err != nil || len(list) != 1 || list[0].Record != recordID(0) || list[0].Seq != 9 {
+		t.Fatal(list, err)
+	}
+	drop(bucketErased)
+	var damage *DamageError
+	if _, again := Open(path, Options{}); err != nil || !errors.As(again, &damage) {
+		t.Fatal(err, again)
 	}
 }
 
