@@ -21,6 +21,10 @@ func (journals) Range(f service.JournalFiles, visit func(envelope.Replayed) erro
 	return journal.Range(nil, f.Dir, f.History, f.Origin, visit)
 }
 
+func (journals) Zero(f service.JournalFiles, through envelope.Position, match func([]byte) bool) (int, error) {
+	return journal.ZeroKeyFrames(nil, f.Dir, f.History, f.Origin, through, match)
+}
+
 // OpenBox opens a box on its own: without index, pages and door.
 func OpenBox(o service.Options) (*service.Box, error) {
 	o.Journals = journals{}

@@ -356,6 +356,15 @@ type Record struct {
 	Papers            []PaperRef       `json:"papers,omitempty"`
 	Suspended         bool             `json:"suspended,omitempty"`
 	Presence          []User           `json:"presence,omitempty"`
+	Erasure           *Erasure         `json:"erasure,omitempty"`
+}
+
+// Erasure is how far an erased record's content is destroyed on this box.
+// At is when that was done: backups made before still hold it until they
+// are destroyed themselves. While it runs, At is absent.
+type Erasure struct {
+	State string `json:"state" enum:"running,done"`
+	At    int64  `json:"at,omitempty"`
 }
 
 // CreateInput reports a new matter.

@@ -44,6 +44,8 @@ type Options struct {
 	marks *marks        // tests: of a small disk
 	stall time.Duration // tests: instead of stallLimit
 	still bool          // Check: nothing of the box's own is written
+	// erasing is asked before each stage of an erasure; tests stop it there.
+	erasing func(stage string) error
 }
 
 // Box is one running box.
@@ -82,8 +84,10 @@ type Box struct {
 	hurried  chan struct{} // the carrier is waited for
 	walls    walls
 	imports  importJobs
-	files    sync.Mutex // journal segments stay where they are
-	deriving sync.Mutex // what records derive from changes for many at once
+	files    sync.Mutex    // journal segments stay where they are
+	archives sync.RWMutex  // held for reading while a snapshot is written
+	erased   chan struct{} // an erased record came into the store
+	deriving sync.Mutex    // what records derive from changes for many at once
 	closing  chan struct{}
 	carried  chan struct{}
 	stopOnce sync.Once
@@ -102,7 +106,7 @@ func Init(dir string) error {
 // Open loads a box, carries journal groups that the store does not have
 // yet, and starts its writer.
 func Open(o Options) (*Box, error) {
-	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), hurried: make(chan struct{}, 1), closing: make(chan struct{}), carried: make(chan struct{}),
+	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), hurried: make(chan struct{}, 1), erased: make(chan struct{}, 1), closing: make(chan struct{}), carried: make(chan struct{}),
 		keys: &keyring{known: map[envelope.KeyID]seal.ContentKey{}}, hub: newHub(), guard: newGuard()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -128,6 +132,7 @@ func Open(o Options) (*Box, error) {
 	b.background(superviseEvery, b.supervise)
 	b.background(tendEvery, b.tend)
 	b.background(time.Hour, b.housekeep)
+	b.backgroundOn(b.erased, eraseEvery, b.destroyErased)
 	return b, nil
 }
 
@@ -436,6 +441,11 @@ const tendEvery = 5 * time.Second
 
 // background runs f until the box closes.
 func (b *Box) background(every time.Duration, f func(ctx context.Context) error) {
+	b.backgroundOn(nil, every, f)
+}
+
+// backgroundOn runs f also when it is woken.
+func (b *Box) backgroundOn(woken <-chan struct{}, every time.Duration, f func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-b.closing; cancel() }()
 	b.work.Go(func() {
@@ -447,6 +457,7 @@ func (b *Box) background(every time.Duration, f func(ctx context.Context) error)
 			}
 			select {
 			case <-tick.C:
+			case <-woken:
 			case <-b.closing:
 				return
 			}

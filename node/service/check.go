@@ -266,6 +266,9 @@ func (b *Box) missingBlobs(r *CheckReport) error {
 		var err error
 		from, more, err = b.store.EachRecord(from, 1000, func(rec *domain.Record) error {
 			for _, f := range rec.Files {
+				if rec.Erased { // gone with its key, or about to
+					break
+				}
 				if _, err := os.Stat(b.blobPath(f.Hash)); err != nil {
 					r.problem(fmt.Errorf("attachment %s of record %s is missing", hex.EncodeToString(f.Hash[:]), rec.ID))
 				}

@@ -43,6 +43,7 @@ func (b *Box) Readiness(lang string) []api.Check {
 	if b.finder != nil {
 		lines = append(lines, searchCheck(b.finder.Status()))
 	}
+	lines = append(lines, b.erasingCheck()...)
 	lines = append(lines, line{"county", false, say("未加入县级集群", "not in a county cluster")})
 	out := make([]api.Check, len(lines))
 	for i, l := range lines {

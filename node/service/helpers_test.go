@@ -19,3 +19,7 @@ func (j testJournals) Open(o JournalOptions, replay func(envelope.Replayed) erro
 func (j testJournals) Range(f JournalFiles, visit func(envelope.Replayed) error) error {
 	return journal.Range(j.files, f.Dir, f.History, f.Origin, visit)
 }
+
+func (j testJournals) Zero(f JournalFiles, through envelope.Position, match func([]byte) bool) (int, error) {
+	return journal.ZeroKeyFrames(j.files, f.Dir, f.History, f.Origin, through, match)
+}

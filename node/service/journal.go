@@ -26,6 +26,9 @@ type Journals interface {
 	Open(o JournalOptions, replay func(envelope.Replayed) error) (Journal, error)
 	// Range reads every group in order, without opening for writing.
 	Range(f JournalFiles, visit func(envelope.Replayed) error) error
+	// Zero destroys the key frames that match names, up to the group that
+	// ends at through. It may be done again after a crash.
+	Zero(f JournalFiles, through envelope.Position, match func(frame []byte) bool) (erased int, err error)
 }
 
 // JournalFiles says where a box's journal lies and whose it is.

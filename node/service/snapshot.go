@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
@@ -25,12 +26,15 @@ type Part struct {
 // Snapshot is everything of the box that cannot be made again, as it stood
 // at one moment: identity, journal and history up to the newest answered
 // group, audit, attachments. Store and index are derived from it. The box
-// works on meanwhile; release frees the files.
+// works on meanwhile, only erasing waits; release frees the files.
 func (b *Box) Snapshot() (parts []Part, release func() error, err error) {
+	b.archives.RLock() // nothing is erased until the snapshot is written
+	done := sync.OnceFunc(b.archives.RUnlock)
 	b.files.Lock() // segments stay where they are until they are open
 	defer b.files.Unlock()
 	var open []*os.File
 	release = func() error {
+		defer done()
 		var errs []error
 		for _, f := range open {
 			errs = append(errs, f.Close())
@@ -69,7 +73,7 @@ func (b *Box) Snapshot() (parts []Part, release func() error, err error) {
 }
 
 // part describes a file. Attachments never change and are many, so they are
-// opened when they are read; an erased one is gone by then.
+// opened when they are read.
 func (b *Box) part(dir, path string) (Part, *os.File, error) {
 	name, err := filepath.Rel(b.opts.Dir, path)
 	if err != nil {

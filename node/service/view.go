@@ -355,7 +355,8 @@ func (v *viewer) record(f Found) (out api.Record, err error) {
 		out.OfferedTo = v.p.name(r.Offer.To)
 	}
 	out.Presence = v.box.others(r.ID, v.c.User)
-	return out, nil
+	out.Erasure, err = v.box.erasure(r)
+	return out, err
 }
 
 // allEntries merges both parts of the timeline by time, steps first.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -599,6 +600,12 @@ func (b *Box) commit(groups []*group) error {
 		return err
 	}
 	b.overlay.drop(groups)
+	if slices.ContainsFunc(batch.Rows, func(r store.Row) bool { return r.Record.Erased }) {
+		select {
+		case b.erased <- struct{}{}:
+		default:
+		}
+	}
 	return b.announce(groups)
 }
 
