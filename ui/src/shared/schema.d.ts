@@ -1134,6 +1134,11 @@ export interface components {
             next?: components["schemas"]["Shift"];
             shift?: components["schemas"]["Shift"];
         };
+        Erasure: {
+            at?: number;
+            /** @enum {string} */
+            state: "running" | "done";
+        };
         FacetCount: {
             code: string;
             count: number;
@@ -1365,6 +1370,7 @@ export interface components {
             definition_version: number;
             documents?: components["schemas"]["FiledDocument"][];
             dossier?: components["schemas"]["Dossier"];
+            erasure?: components["schemas"]["Erasure"];
             fields: {
                 [key: string]: components["schemas"]["Value"];
             };

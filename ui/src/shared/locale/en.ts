@@ -124,6 +124,8 @@ const en: Record<keyof typeof zh, string> = {
   'record.more': 'More steps',
   'record.others': 'Also open with:',
   'record.merged': 'Merged: work on the main matter',
+  'record.erasing': 'Erased; its keys are being destroyed, not yet confirmed',
+  'record.erased': 'Erased; its keys were destroyed on {at}. Backups made before hold the content until they are destroyed',
   'record.offered': 'Offered to',
   'record.asked': 'Asked for:',
   'record.extension': 'extension',

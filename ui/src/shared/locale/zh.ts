@@ -122,6 +122,8 @@ export default {
   'record.more': '更多操作',
   'record.others': '正在查看：',
   'record.merged': '已归并，请到主事项办理',
+  'record.erasing': '已清除，正在销毁密钥，尚未确认',
+  'record.erased': '已清除，密钥于 {at} 销毁；此前的备份在销毁之前仍含其内容',
   'record.offered': '正在移交给',
   'record.asked': '待批：',
   'record.extension': '延期',
