@@ -193,10 +193,13 @@ type AuditEntry struct {
 	Role             string            `json:"role"`
 	OrganisationName string            `json:"organisation_name"`
 	Action           string            `json:"action"`
+	ActionTitle      string            `json:"action_title"`
 	ObjectKind       string            `json:"object_kind,omitempty"`
+	KindTitle        string            `json:"kind_title,omitempty"`
 	Object           string            `json:"object,omitempty"`
 	Reason           string            `json:"reason,omitempty"`
 	Result           string            `json:"result"`
+	ResultTitle      string            `json:"result_title"`
 	Address          string            `json:"address,omitempty"`
 	Details          map[string]string `json:"details,omitempty"`
 }
@@ -209,9 +212,10 @@ type AuditPage struct {
 
 // Check is one line of readiness.
 type Check struct {
-	Name string `json:"name"`
-	OK   bool   `json:"ok"`
-	Text string `json:"text"`
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	OK    bool   `json:"ok"`
+	Text  string `json:"text"`
 }
 
 // Health is how the box is.

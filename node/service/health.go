@@ -47,7 +47,7 @@ func (b *Box) Readiness(lang string) []api.Check {
 	lines = append(lines, line{"county", false, say("未加入县级集群", "not in a county cluster")})
 	out := make([]api.Check, len(lines))
 	for i, l := range lines {
-		out[i] = api.Check{Name: l.name, OK: l.ok, Text: l.text.In(lang)}
+		out[i] = api.Check{Name: l.name, Title: b.embedded.Label("health_check", l.name).In(lang), OK: l.ok, Text: l.text.In(lang)}
 	}
 	return out
 }
@@ -137,8 +137,8 @@ func (b *Box) AuditPage(c Caller, action, object string, from, to int64, cursor 
 	entries, err := b.audit.Read(audit.Filter{Action: action, Object: object, From: from, To: to, Before: before, Limit: pageSize})
 	out := api.AuditPage{Items: []api.AuditEntry{}}
 	for _, e := range entries {
-		item := api.AuditEntry{Seq: e.Seq, At: e.At, Actor: e.Actor, Role: v.label("role", e.Role), OrganisationName: v.p.name(e.Organisation), Action: e.Action,
-			ObjectKind: e.ObjectKind, Object: e.Object, Reason: v.label("reveal_reason", e.Reason), Result: e.Result, Address: e.Address, Details: e.Details}
+		item := api.AuditEntry{Seq: e.Seq, At: e.At, Actor: e.Actor, Role: v.label("role", e.Role), OrganisationName: v.p.name(e.Organisation), Action: e.Action, ActionTitle: v.label("audit_action", e.Action),
+			ObjectKind: e.ObjectKind, KindTitle: v.kindTitle(e.ObjectKind), Object: e.Object, Reason: v.label("reveal_reason", e.Reason), Result: e.Result, ResultTitle: v.label("audit_result", e.Result), Address: e.Address, Details: e.Details}
 		if e.Actor != "" {
 			item.ActorName = v.accountName(e.Actor)
 		}

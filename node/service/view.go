@@ -34,6 +34,14 @@ func (v *viewer) label(table, code string) string {
 	return v.box.embedded.Label(table, code).In(v.lang)
 }
 
+// kindTitle names a kind in force; a code that is none stays itself.
+func (v *viewer) kindTitle(kind string) string {
+	if def, _, ok := v.p.kind(kind); ok {
+		return def.Title.In(v.lang)
+	}
+	return kind
+}
+
 // row builds one line of a list.
 func (v *viewer) row(f Found) (api.RecordRow, error) {
 	r, def := f.Record, f.Def

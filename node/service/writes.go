@@ -54,12 +54,13 @@ func (b *Box) Writes(ctx context.Context, c Caller, cursor string) (api.AuditPag
 
 // write describes one operation by what its record remembers of it.
 func (v *viewer) write(id envelope.OpID, record envelope.RecordID, verdict envelope.Verdict) (api.AuditEntry, error) {
-	item := api.AuditEntry{Seq: id.Seq, Object: record.String(), Result: verdict.Code.String()}
+	item := api.AuditEntry{Seq: id.Seq, Object: record.String(), Result: verdict.Code.String(), ResultTitle: v.label("audit_result", verdict.Code.String())}
 	r, err := v.box.record(record)
 	if err != nil {
 		return item, err
 	}
-	item.ObjectKind = r.Definition.ID
+	item.ObjectKind, item.KindTitle = r.Definition.ID, v.kindTitle(r.Definition.ID)
+	def, known := v.p.Definition(r.Definition)
 	for _, entries := range [][]domain.Entry{r.Steps, r.Appended} {
 		i := slices.IndexFunc(entries, func(e domain.Entry) bool { return e.Op == id })
 		if i < 0 {
@@ -67,6 +68,11 @@ func (v *viewer) write(id envelope.OpID, record envelope.RecordID, verdict envel
 		}
 		e := entries[i]
 		item.At, item.Action, item.ActorName = e.At, e.Step, v.actorName(e.Actor)
+		if known {
+			if step, ok := def.Step(e.Step); ok {
+				item.ActionTitle = step.Title.In(v.lang)
+			}
+		}
 		item.Role, item.OrganisationName = v.label("role", e.Actor.Role), v.p.name(e.Actor.Organisation)
 		if !e.Actor.User.IsZero() {
 			item.Actor = e.Actor.User.String()

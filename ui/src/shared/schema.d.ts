@@ -968,6 +968,7 @@ export interface components {
         };
         AuditEntry: {
             action: string;
+            action_title: string;
             actor: string;
             actor_name: string;
             address?: string;
@@ -975,11 +976,13 @@ export interface components {
             details?: {
                 [key: string]: string;
             };
+            kind_title?: string;
             object?: string;
             object_kind?: string;
             organisation_name: string;
             reason?: string;
             result: string;
+            result_title: string;
             role: string;
             seq: number;
         };
@@ -1035,6 +1038,7 @@ export interface components {
             name: string;
             ok: boolean;
             text: string;
+            title: string;
         };
         Clock: {
             due_at: number;
