@@ -107,7 +107,7 @@ export async function deskTests({ url, password, logins, context, signIn, test, 
     await until('the full value', async () => (await duty.locator('.facts .shown').count()) === 1)
     assert(String(before) !== String(await duty.locator('.facts').allInnerTexts()) && !(await duty.locator('.facts .shown').innerText()).includes('*'), 'it is still masked')
     const auditor = await signIn(await context(), 'auditor', '/app')
-    await until('the reading in the audit', async () => (await auditor.locator('.el-table').innerText().catch(() => '')).includes('reveal'))
+    await until('the reading in the audit', async () => (await auditor.locator('.el-table').innerText().catch(() => '')).includes('查看全文'))
     await auditor.context().close()
   })
 
