@@ -118,6 +118,27 @@ func (l *Local) Delete(bucket string, key []byte) error {
 	})
 }
 
+// Scrub destroys what was deleted or written over: bbolt writes copies and
+// leaves the earlier ones in free pages. It waits for readers at most a
+// second.
+func (l *Local) Scrub() error {
+	for range 2 { // neither meta page may lead back to what was deleted
+		if err := l.update(func(*bbolt.Tx) error { return nil }); err != nil {
+			return err
+		}
+	}
+	tx, err := l.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Second); l.db.Stats().OpenTxN > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.Join(errors.New("store: somebody reads for long"), tx.Rollback())
+		}
+	}
+	return errors.Join(zeroFree(l.db.Path()), tx.Rollback())
+}
+
 // Scan lists live values below a prefix, at most limit.
 func (l *Local) Scan(bucket string, prefix []byte, limit int) (rows []LocalRow, err error) {
 	err = l.view(func(tx *bbolt.Tx) error {

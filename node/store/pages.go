@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 )
 
@@ -44,21 +46,76 @@ func checkPages(path string) (err error) {
 		return err
 	}
 	defer f.Close()
-	p := &pageFile{f: f, size: int64(os.Getpagesize()), seen: map[uint64]bool{}}
-	var root, freelist, newest uint64
+	p := newPageFile(f)
+	var newest []byte
 	for i := range uint64(2) {
 		m, err := p.meta(i)
 		if err != nil {
 			return err
 		}
-		if txid := binary.NativeEndian.Uint64(m[48:]); txid >= newest {
-			newest, root, freelist, p.high = txid, binary.NativeEndian.Uint64(m[16:]), binary.NativeEndian.Uint64(m[32:]), binary.NativeEndian.Uint64(m[40:])
+		if newest == nil || txid(m) >= txid(newest) {
+			newest = m
 		}
 	}
-	if err := p.visit(root); err != nil {
+	return p.tree(newest)
+}
+
+func newPageFile(f *os.File) *pageFile {
+	return &pageFile{f: f, size: int64(os.Getpagesize()), seen: map[uint64]bool{}}
+}
+
+func txid(meta []byte) uint64 { return binary.NativeEndian.Uint64(meta[48:]) }
+
+// tree visits what a meta page leads to.
+func (p *pageFile) tree(meta []byte) error {
+	p.high = binary.NativeEndian.Uint64(meta[40:])
+	if err := p.visit(binary.NativeEndian.Uint64(meta[16:])); err != nil {
 		return err
 	}
-	return p.visit(freelist)
+	return p.visit(binary.NativeEndian.Uint64(meta[32:]))
+}
+
+// zeroFree overwrites every page that neither meta page leads to. Nobody
+// may write to the file, or read an earlier state of it, meanwhile.
+func zeroFree(path string) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	used := map[uint64]bool{0: true, 1: true}
+	for i := range uint64(2) {
+		p := newPageFile(f)
+		m, err := p.meta(i)
+		if err != nil {
+			return err
+		}
+		if err := p.tree(m); err != nil {
+			return err
+		}
+		maps.Copy(used, p.seen)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	size := int64(os.Getpagesize())
+	page, zeros := make([]byte, size), make([]byte, size)
+	for id := range info.Size() / size {
+		if used[uint64(id)] {
+			continue
+		}
+		if _, err := f.ReadAt(page, id*size); err != nil {
+			return err
+		}
+		if bytes.Equal(page, zeros) {
+			continue
+		}
+		if _, err := f.WriteAt(zeros, id*size); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
 }
 
 func pageDamage(id uint64, reason string) error {
@@ -85,7 +142,6 @@ func (p *pageFile) visit(id uint64) error {
 	if id < 2 || id >= p.high || p.seen[id] {
 		return pageDamage(id, "not a page of its own")
 	}
-	p.seen[id] = true
 	h := make([]byte, pageHeader)
 	if _, err := p.f.ReadAt(h, int64(id)*p.size); err != nil {
 		return fmt.Errorf("store: page %d: %w", id, err)
@@ -93,6 +149,12 @@ func (p *pageFile) visit(id uint64) error {
 	pages := uint64(binary.NativeEndian.Uint32(h[12:])) + 1
 	if binary.NativeEndian.Uint64(h) != id || pages > p.high-id {
 		return pageDamage(id, "page header")
+	}
+	for more := range pages {
+		if p.seen[id+more] {
+			return pageDamage(id, "not a page of its own")
+		}
+		p.seen[id+more] = true
 	}
 	b := make([]byte, int64(pages)*p.size)
 	if _, err := p.f.ReadAt(b, int64(id)*p.size); err != nil {

@@ -374,3 +374,60 @@ func BenchmarkCommit(b *testing.B) {
 		})
 	}
 }
+
+// TestLocalScrub: what was deleted or written over leaves the file, the
+// rest stays readable while others read.
+func TestLocalScrub(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "local.db")
+	l, err := OpenLocal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := bytes.Repeat([]byte("long "), 4000) // with pages that overflow
+	for i := range 20 {
+		err = errors.Join(err, l.Put("kept", []byte{byte(i)}, append([]byte("kept "), big...), time.Time{}), l.Put("b", []byte("over"), fmt.Appendf(nil, "secret %d", i), time.Time{}))
+	}
+	if err := errors.Join(err, l.Put("b", []byte("gone"), append([]byte("secret too"), big...), time.Time{}), l.Delete("b", []byte("gone")), l.Delete("b", []byte("over"))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Contains(b, []byte("secret")) {
+		t.Fatal("bbolt cleans up by itself: Scrub proves nothing", err)
+	}
+	stop, read := make(chan bool), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				read <- nil
+				return
+			default:
+				if v, ok, err := l.Get("kept", []byte{7}); err != nil || !ok || !bytes.HasPrefix(v, []byte("kept long")) {
+					read <- fmt.Errorf("%v %v", ok, err)
+					return
+				}
+			}
+		}
+	}()
+	for range 5 {
+		if err := errors.Join(l.Scrub(), l.Put("b", []byte("after"), []byte("1"), time.Time{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-read; err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte("secret")) {
+		t.Fatal("what was deleted is still in the file", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = OpenLocal(path); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if rows, err := l.Scan("kept", nil, 100); err != nil || len(rows) != 20 {
+		t.Fatal(len(rows), err)
+	}
+}
