@@ -98,14 +98,20 @@ func (b *Box) eraseKeys(pending []store.Erasing) error {
 	return nil
 }
 
-// scrubKeys destroys copies of the keys: in free pages of the store, and in
-// whole stores that a check or an upgrade left beside it.
+// scrubKeys destroys copies of the keys in free pages of the store, and in
+// whole stores that lie beside it.
 func (b *Box) scrubKeys([]store.Erasing) error {
-	aside, err := filepath.Glob(filepath.Join(b.opts.Dir, "store.db.*"))
+	return errors.Join(b.removeBeside("store.db"), b.store.Scrub())
+}
+
+// removeBeside removes what was set aside of a file: copies, earlier
+// formats, damaged ones.
+func (b *Box) removeBeside(name string) error {
+	aside, err := filepath.Glob(filepath.Join(b.opts.Dir, name+".*"))
 	for _, path := range aside {
 		err = errors.Join(err, os.Remove(path))
 	}
-	return errors.Join(err, b.store.Scrub())
+	return errors.Join(err, disk.SyncDir(b.opts.Dir))
 }
 
 // removeFiles frees the room of attachments that nobody can open any more.
@@ -130,7 +136,8 @@ func (b *Box) removeFiles(pending []store.Erasing) error {
 	return nil
 }
 
-// forgetErased drops drafts and kept answers that name an erased record.
+// forgetErased drops drafts and kept answers that name an erased record,
+// earlier versions too.
 func (b *Box) forgetErased(pending []store.Erasing) error {
 	for bucket, purpose := range map[string]string{bucketDrafts: "draft", bucketAnswers: "answer"} {
 		rows, err := b.local.Scan(bucket, nil, 1_000_000)
@@ -148,7 +155,7 @@ func (b *Box) forgetErased(pending []store.Erasing) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(b.removeBeside("local.db"), b.local.Scrub())
 }
 
 func namesOne(body json.RawMessage, pending []store.Erasing) bool {
