@@ -441,3 +441,53 @@ func TestRepeatedGroupsAreErasedToo(t *testing.T) {
 	}
 	sameGroups(t, got, want)
 }
+
+// eraseFS counts what an erasure writes and lets its syncs fail.
+type eraseFS struct {
+	FS
+	fail          bool
+	writes, syncs int
+}
+
+type eraseFile struct {
+	File
+	fs *eraseFS
+}
+
+func (e *eraseFS) Open(path string) (File, error) {
+	f, err := e.FS.Open(path)
+	return eraseFile{f, e}, err
+}
+
+func (f eraseFile) WriteAt(p []byte, off int64) (int, error) {
+	f.fs.writes++
+	return f.File.WriteAt(p, off)
+}
+
+func (f eraseFile) Sync() error {
+	f.fs.syncs++
+	if f.fs.fail {
+		return errors.New("input/output error")
+	}
+	return f.File.Sync()
+}
+
+// TestFailedErasureIsWrittenAgain: the second half waits for the first, and
+// what was written before a failed sync is not taken for done.
+func TestFailedErasureIsWrittenAgain(t *testing.T) {
+	dir, _, _, _ := oneSegment(t)
+	o := options(dir)
+	erase := func(files FS) (int, error) {
+		return ZeroKeyFrames(files, o.Dir, o.History, testOrigin, envelope.Position{}, func(raw []byte) bool { return bytes.HasSuffix(raw, []byte("of 3")) })
+	}
+	failing := &eraseFS{FS: OS, fail: true}
+	if _, err := erase(failing); err == nil || failing.writes != 1 || failing.syncs != 1 {
+		t.Fatalf("%d writes, %d syncs, %v", failing.writes, failing.syncs, err)
+	}
+	for want := 1; want >= 0; want-- { // half done, and done
+		again := &eraseFS{FS: OS}
+		if n, err := erase(again); err != nil || n != want || again.writes != 2 || again.syncs != 2 {
+			t.Fatalf("erased %d, %d writes, %d syncs, %v", n, again.writes, again.syncs, err)
+		}
+	}
+}

@@ -361,9 +361,10 @@ func zeroSegment(files FS, s segment, end, next uint64, origin envelope.Hash, ma
 	}
 	defer func() { err = errors.Join(err, r.file.Close()) }()
 	var first, second []patch
+	erased := 0
 	err = r.each(end, func(g envelope.Replayed) error {
-		a, b := r.erasures(g, match)
-		first, second = append(first, a...), append(second, b...)
+		a, b, n := r.erasures(g, match)
+		first, second, erased = append(first, a...), append(second, b...), erased+n
 		return nil
 	})
 	if err != nil {
@@ -376,7 +377,10 @@ func zeroSegment(files FS, s segment, end, next uint64, origin envelope.Hash, ma
 		}
 		second = append(second, rest...)
 	}
-	return len(first), errors.Join(apply(r.file, first), apply(r.file, second))
+	if err := apply(r.file, first); err != nil {
+		return 0, err // the second must not reach the disk before the first
+	}
+	return erased, apply(r.file, second)
 }
 
 // rest gives the zeros for what is written behind the last group. Nobody
@@ -410,12 +414,17 @@ func apply(f File, patches []patch) error {
 // erasures gives the two writes that erase each matching frame of a group,
 // with a sync between them. The first is one that a sector takes whole: the
 // checksum of zeros, or, where that crosses a sector, the zeros themselves,
-// which then do not. After it the frame counts as erased.
-func (r *reader) erasures(g envelope.Replayed, match func([]byte) bool) (first, second []patch) {
+// which then do not. After it the frame counts as erased. Frames that read
+// as erased are written again, not counted: after a failed sync what is read
+// need not be on disk.
+func (r *reader) erasures(g envelope.Replayed, match func([]byte) bool) (first, second []patch, erased int) {
 	begin := g.At.Offset - int64(trailerSize) - int64(len(g.Frames))
 	eachKeyFrame(g.Frames, func(at int, f keyFrame) string {
-		if f.gone() || !f.erased() && !match(f.raw) {
+		if !f.erased() && !match(f.raw) {
 			return ""
+		}
+		if !f.gone() {
+			erased++
 		}
 		sum := patch{begin + int64(at) + 4, binary.BigEndian.AppendUint32(nil, zeroSum(len(f.raw)))}
 		zeros := patch{sum.at + 4, make([]byte, len(f.raw))}
@@ -425,5 +434,5 @@ func (r *reader) erasures(g envelope.Replayed, match func([]byte) bool) (first, 
 		first, second = append(first, sum), append(second, zeros)
 		return ""
 	})
-	return first, second
+	return first, second, erased
 }
