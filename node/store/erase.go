@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -136,12 +137,18 @@ func (s *Store) update(f func(*bbolt.Tx) error) error {
 	return full(guarded(func() error { return s.db.Update(f) }))
 }
 
-// keyRowMark is how a row of the keys table begins: CBOR of five parts, the
-// first the 16 bytes of the key's id. The id is the same in every copy, also
-// in one that a failed transaction left; the nonce is not.
+// A row of the keys table begins with CBOR of five parts, the first two the
+// 16 bytes of key and record. They are the same in every copy, also in one
+// that a failed transaction left; the nonce is not.
 var keyRowMark = []byte{0x85, 0x50}
 
-const keyRowHead = 2 + len(envelope.KeyID{})
+const keyRowHead = 2 + len(envelope.KeyID{}) + 1 + len(envelope.RecordID{})
+
+type keyRowBegin [keyRowHead]byte
+
+func beginOfKeyRow(key envelope.KeyID, record envelope.RecordID) keyRowBegin {
+	return keyRowBegin(slices.Concat(keyRowMark, key[:], keyRowMark[1:], record[:]))
+}
 
 // Scrub overwrites with zeros what EraseKeys left in free pages, for every
 // erasure under way. No page in use is touched: the rows are gone from the
@@ -176,12 +183,12 @@ func (s *Store) Scrub() (err error) {
 	return errors.Join(err, tx.Rollback(), f.Sync())
 }
 
-func (s *Store) erasedSizes() (map[envelope.KeyID]int, error) {
+func (s *Store) erasedSizes() (map[keyRowBegin]int, error) {
 	list, err := s.Erasings()
-	sizes := map[envelope.KeyID]int{}
+	sizes := map[keyRowBegin]int{}
 	for _, e := range list {
 		for _, k := range e.Keys {
-			sizes[k.Key] = int(k.Size)
+			sizes[beginOfKeyRow(k.Key, e.Record)] = int(k.Size)
 		}
 	}
 	return sizes, err
@@ -189,7 +196,7 @@ func (s *Store) erasedSizes() (map[envelope.KeyID]int, error) {
 
 // findKeyRows gives the places where an erased row begins. A copy cannot
 // appear behind its back: transactions copy rows of the tree alone.
-func findKeyRows(f *os.File, sizes map[envelope.KeyID]int) (places []int64, err error) {
+func findKeyRows(f *os.File, sizes map[keyRowBegin]int) (places []int64, err error) {
 	const part = 1 << 20
 	buf := make([]byte, part+keyRowHead-1)
 	for at := int64(0); ; at += part {
@@ -214,15 +221,15 @@ func findKeyRows(f *os.File, sizes map[envelope.KeyID]int) (places []int64, err 
 }
 
 // erasedKeyRow reports whether b begins with an erased row, and its size.
-func erasedKeyRow(b []byte, sizes map[envelope.KeyID]int) (size int, ok bool) {
-	if len(b) < keyRowHead || !bytes.HasPrefix(b, keyRowMark) {
+func erasedKeyRow(b []byte, sizes map[keyRowBegin]int) (size int, ok bool) {
+	if len(b) < keyRowHead {
 		return 0, false
 	}
-	size, ok = sizes[envelope.KeyID(b[len(keyRowMark):keyRowHead])]
+	size, ok = sizes[keyRowBegin(b[:keyRowHead])]
 	return size, ok
 }
 
-func zeroKeyRow(f *os.File, at int64, sizes map[envelope.KeyID]int) error {
+func zeroKeyRow(f *os.File, at int64, sizes map[keyRowBegin]int) error {
 	head := make([]byte, keyRowHead)
 	if _, err := f.ReadAt(head, at); err != nil {
 		return err
