@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,14 +20,14 @@ import (
 type list struct {
 	docs       []Document
 	generation string
-	asked      int
+	asked      atomic.Int64 // the index asks while a test waits
 }
 
 func (l *list) Generation() (string, error) { return l.generation, nil }
 func (l *list) Head() (uint64, error)       { return uint64(len(l.docs)), nil }
 func (l *list) Total() (int64, error)       { return int64(len(l.docs)), nil }
 func (l *list) Changes(_ context.Context, after uint64, limit, size int) ([]Document, uint64, error) {
-	l.asked++
+	l.asked.Add(1)
 	end := int(after)
 	for n := 0; end < len(l.docs) && end < int(after)+limit && n < size; end++ {
 		n += l.docs[end].size()
@@ -275,10 +276,10 @@ func TestCheckpointSurvives(t *testing.T) {
 	x, src, dir := filled(t, samples)
 	closing(t, x)
 	x = open(t, dir)
-	src.asked = 0
+	src.asked.Store(0)
 	follow(t, x, src)
-	if src.asked != 0 || x.Status().IndexedTo != 3 || x.Status().Rebuilding {
-		t.Fatalf("%+v after %d questions", x.Status(), src.asked)
+	if src.asked.Load() != 0 || x.Status().IndexedTo != 3 || x.Status().Rebuilding {
+		t.Fatalf("%+v after %d questions", x.Status(), src.asked.Load())
 	}
 	src.generation, src.docs = "g2", src.docs[:1]
 	follow(t, x, src)
@@ -317,10 +318,10 @@ func TestRebuildSaysHowFar(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	x.Rebuild()
-	src.asked = 0
+	src.asked.Store(0)
 	follow(t, x, src)
-	if s := x.Status(); src.asked == 0 || s.Documents != 3*largeBatch || s.Rebuilding {
-		t.Fatalf("asked for a rebuild: %+v after %d questions", s, src.asked)
+	if s := x.Status(); src.asked.Load() == 0 || s.Documents != 3*largeBatch || s.Rebuilding {
+		t.Fatalf("asked for a rebuild: %+v after %d questions", s, src.asked.Load())
 	}
 	closing(t, x)
 }
@@ -330,8 +331,8 @@ func TestBatchesAreBounded(t *testing.T) {
 	long := strings.Repeat("长", 300_000)
 	x, src, _ := filled(t, []Document{{ID: "1", Texts: texts("", long, "")}, {ID: "2", Texts: texts("", long, "")}, {ID: "3", Texts: texts("", long, "")}, {ID: "4"}})
 	defer closing(t, x)
-	if src.asked < 2 {
-		t.Errorf("%d batches", src.asked)
+	if src.asked.Load() < 2 {
+		t.Errorf("%d batches", src.asked.Load())
 	}
 }
 
@@ -392,12 +393,12 @@ func TestDamageIsHealed(t *testing.T) {
 			spoil(t, dir)
 			x = open(t, dir)
 			defer closing(t, x)
-			src.asked = 0
+			src.asked.Store(0)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})
 			go func() { defer close(done); x.Follow(ctx, src, slog.New(slog.DiscardHandler)) }()
 			deadline := time.Now().Add(20 * time.Second)
-			for s := x.Status(); s.Documents != 3 || s.Rebuilding || src.asked == 0; s = x.Status() {
+			for s := x.Status(); s.Documents != 3 || s.Rebuilding || src.asked.Load() == 0; s = x.Status() {
 				if time.Now().After(deadline) {
 					t.Fatalf("not healed: %+v", s)
 				}

@@ -186,6 +186,7 @@ func (b *Box) load() (err error) {
 	if b.local, err = store.OpenLocal(filepath.Join(b.opts.Dir, "local.db")); err != nil {
 		return err
 	}
+	b.local.Ceiling = func() *time.Timer { return b.stalled("local") }
 	if b.audit, err = audit.Open(filepath.Join(b.opts.Dir, "audit")); err != nil {
 		return err
 	}

@@ -148,8 +148,12 @@ func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
 		return blob{}, err
 	}
 	defer os.Remove(tmp.Name()) // gone already when it was renamed
-	stored, err := sealInto(tmp, key, u)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	stored, err := sealInto(ceilingWriter{tmp, b}, key, u)
+	if err != nil {
+		return blob{}, errors.Join(err, tmp.Close())
+	}
+	defer b.stalled("blobs").Stop()
+	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
 		return blob{}, err
 	}
 	path := b.blobPath(stored.hash)
@@ -157,6 +161,18 @@ func (b *Box) storeBlob(key seal.Key, u Upload) (blob, error) {
 		return blob{}, err
 	}
 	return stored, errors.Join(os.Rename(tmp.Name(), path), disk.SyncDir(filepath.Dir(path)))
+}
+
+// ceilingWriter gives the disk its time for each write; the sender of the
+// body may take longer.
+type ceilingWriter struct {
+	out io.Writer
+	box *Box
+}
+
+func (w ceilingWriter) Write(p []byte) (int, error) {
+	defer w.box.stalled("blobs").Stop()
+	return w.out.Write(p)
 }
 
 func sealInto(out io.Writer, key seal.Key, u Upload) (blob, error) {

@@ -346,6 +346,7 @@ func (b *Box) spendCode(id envelope.RecordID, code string) ([]string, bool, erro
 func (b *Box) note(e audit.Entry) error {
 	now, _ := b.clock.Now()
 	e.At = now
+	defer b.stalled("audit").Stop()
 	_, err := b.audit.Append(e)
 	return asFull(err)
 }

@@ -18,7 +18,11 @@ import (
 // sessions, read marks, sealed drafts. Every write is synced: unsynced pages
 // would cost the whole file in a power cut. A value that was damaged reads
 // as gone.
-type Local struct{ db *bbolt.DB }
+type Local struct {
+	db *bbolt.DB
+	// Ceiling begins the time that the disk has for one write; nil: no limit.
+	Ceiling func() *time.Timer
+}
 
 // LocalRow is one entry of a local bucket.
 type LocalRow struct{ Key, Value []byte }
@@ -65,6 +69,9 @@ func (l *Local) view(f func(*bbolt.Tx) error) error {
 
 // update runs a write transaction; ErrFull leaves the file as it was.
 func (l *Local) update(f func(*bbolt.Tx) error) error {
+	if l.Ceiling != nil {
+		defer l.Ceiling().Stop()
+	}
 	return full(guarded(func() error { return l.db.Update(f) }))
 }
 
