@@ -58,8 +58,8 @@ type Options struct {
 	Incarnation uint32
 	Sign        func(envelope.Head) envelope.Signature
 	From        envelope.Position // what the store has; zero for everything
-	FS          FS       // nil: the operating system's
-	step        int64    // bytes zeroed at once; 0 is firstStep, growing to roomStep
+	FS          FS                // nil: the operating system's
+	step        int64             // bytes zeroed at once; 0 is firstStep, growing to roomStep
 }
 
 // Journal appends groups. It is used by one writer.
@@ -115,7 +115,9 @@ func Open(o Options, replay func(envelope.Replayed) error) (*Journal, error) {
 }
 
 // holds reports whether p is a place in s.
-func (s segment) holds(p envelope.Position) bool { return s.incarnation == p.Incarnation && s.name == p.Segment }
+func (s segment) holds(p envelope.Position) bool {
+	return s.incarnation == p.Incarnation && s.name == p.Segment
+}
 
 func (j *Journal) dir(incarnation uint32) string {
 	return filepath.Join(j.o.Dir, fmt.Sprintf("%010d", incarnation))
