@@ -119,7 +119,7 @@ func fingerprint(root []byte) string {
 // Memory is traded for processor time up to a limit: a collection walks the
 // same live data whether much or little was allocated since.
 const (
-	gcPercent   = 300
+	gcPercent   = 200
 	memoryLimit = 300 << 20
 )
 
