@@ -170,6 +170,9 @@ func (d *deriver) lists() {
 	if kind == kindImport && !settled(r) {
 		d.key(keyOf("w", kind), r.CreatedAt)
 	}
+	if kind == kindShift { // a roster also shows who was on duty
+		d.key(keyOf("w", kind), r.Int("start"))
+	}
 	d.copies()
 	if !d.open {
 		return
@@ -186,11 +189,8 @@ func (d *deriver) lists() {
 			d.key(keyOf("h", a.Organisation), d.due)
 		}
 	}
-	switch kind {
-	case kindAlarm:
+	if kind == kindAlarm {
 		d.key(keyOf("w", kind), r.CreatedAt)
-	case kindShift:
-		d.key(keyOf("w", kind), r.Int("start"))
 	}
 }
 

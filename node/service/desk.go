@@ -135,14 +135,22 @@ func (b *Box) Duty(c Caller) (api.DutyNow, error) {
 	if err != nil {
 		return out, err
 	}
+	var later []*api.Shift
 	for _, r := range shifts {
 		s := v.shift(r)
 		switch {
-		case s.Start <= v.now && v.now < s.End && s.State != "cancelled":
+		case s.State == "cancelled":
+		case s.Start <= v.now && v.now < s.End:
 			out.Shift = &s
-		case s.Start > v.now && out.Next == nil:
-			out.Next = &s
+		case s.Start > v.now:
+			later = append(later, &s)
 		}
+	}
+	if out.Shift != nil && out.Shift.State == "handed_over" && len(later) > 0 {
+		out.Shift, later = later[0], later[1:] // who took over early is on duty from then on
+	}
+	if len(later) > 0 {
+		out.Next = later[0]
 	}
 	if !v.seesKind(kindDutyLog) {
 		return out, nil

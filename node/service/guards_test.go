@@ -46,7 +46,21 @@ func TestHandoverIsMeasuredAndSignedByAnother(t *testing.T) {
 	if _, err := b.Step(ctx, b.people["duty"], shift.ID, "take_over", "", Input{Inputs: map[string]any{"equipment_ok": true}}); !errors.As(err, &wrong) {
 		t.Fatalf("the same person took over: %v", err)
 	}
+	next, err := b.Create(ctx, b.people["duty"], "shift", "", Input{Fields: map[string]any{"date": "2026-03-02", "slot": "night", "start": now + 8*hourMilli, "end": now + 16*hourMilli,
+		"leader": b.people["leader"].User.String(), "assigned": []string{b.people["leader"].User.String()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.step("leader", shift, "take_over", Input{Inputs: map[string]any{"equipment_ok": true}})
+	if err := b.settled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if on, err := b.Duty(b.people["duty"]); err != nil || on.Shift == nil || on.Shift.ID != next.ID.String() || on.Next != nil {
+		t.Errorf("who took over early is not on duty: %+v %v", on, err)
+	}
+	if roster, err := b.Roster(b.people["duty"], 0, 0); err != nil || len(roster.Items) != 2 {
+		t.Errorf("the roster forgot who was on duty: %+v %v", roster, err)
+	}
 }
 
 func TestRedCardVoidsAnExtension(t *testing.T) {

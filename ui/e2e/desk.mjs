@@ -114,6 +114,7 @@ export async function deskTests({ url, password, logins, context, signIn, test, 
   await test('two officers on one record: the second sees the change and repeats', async () => {
     const other = await desk.newPage()
     const amend = async (p, n) => {
+      await p.bringToFront() // a page behind another draws no list
       await p.goto(recordURL)
       await p.waitForSelector('article')
       await openMore(p, '更正')
@@ -125,6 +126,7 @@ export async function deskTests({ url, password, logins, context, signIn, test, 
     await amend(other, 5)
     await other.keyboard.press('Control+Enter')
     await other.waitForSelector('.step', { state: 'detached' })
+    await duty.bringToFront()
     await duty.keyboard.press('Control+Enter')
     await until('the change is shown', async () => (await duty.locator('.step').innerText()).includes('其他人刚刚办理过'))
     assert((await duty.inputValue('#f-people_count')) === '3', 'what was typed is gone')

@@ -20,10 +20,14 @@ export async function choose(p, id, words, within = p) {
   const control = within.locator(`[id="${id}"]`)
   await control.waitFor({ timeout: patience })
   if ((await control.getAttribute('role')) === 'radiogroup') return control.getByText(words, { exact: true }).click()
-  await control.focus()
-  await control.fill(words)
   const first = p.locator('.el-select-dropdown__item:visible').first()
-  await first.waitFor({ timeout: patience })
+  // A list that lost the focus to a redrawn page is opened again.
+  await until(`the choices of ${id}`, async () => {
+    await control.focus()
+    await control.fill('')
+    await control.fill(words)
+    return first.waitFor({ timeout: 2_000 }).then(() => true, () => false)
+  }, patience)
   if (/[\u4e00-\u9fff]/.test(words)) await until(`${words} among the choices`, async () => (await first.innerText()).includes(words), patience)
   else await p.waitForTimeout(500) // until the list follows what was typed
   await p.keyboard.press('Enter')
