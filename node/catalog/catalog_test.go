@@ -4,10 +4,14 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
 )
 
@@ -63,6 +67,91 @@ func TestKindHashes(t *testing.T) {
 	}
 	if got.String() != string(want) {
 		t.Errorf("the kinds changed; if that is meant, run with -update:\n%s", got.String())
+	}
+}
+
+// TestGenericIsFrozen: stored kinds are expanded with the version that they
+// name, so its steps never change. A change is generic/2.yaml.
+func TestGenericIsFrozen(t *testing.T) {
+	templates, err := loadGeneric()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := envelope.Marshal(templates[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const frozen = "01093636cb95f2098093cf0747ad30cd21f035e4372cc53cc4df2b5684dfb9b6ee"
+	sum := envelope.Sum(b)
+	if got := hex.EncodeToString(sum[:]); got != frozen {
+		t.Errorf("generic/1.yaml hashes to %s", got)
+	}
+}
+
+// spoken are the keys of a definition that are written even when they are
+// empty. They are part of every hash there is, so the list never changes.
+var spoken = map[string]string{
+	"AlarmRule":    "level reason step when",
+	"Clock":        "id profile title",
+	"Code":         "code en zh",
+	"Condition":    "message",
+	"Deadline":     "limit red warn yellow",
+	"Definition":   "family fields id level search states steps title version",
+	"DocumentType": "id no title",
+	"Field":        "key title type",
+	"Gate":         "id rules",
+	"NumberRule":   "pattern per step",
+	"Opening":      "inverse kind relation step values",
+	"Paper":        "id template title",
+	"Profile":      "id rules source title",
+	"SearchMap":    "",
+	"State":        "id title",
+	"Step":         "class effect id roles title",
+	"StepField":    "key",
+	"Table":        "codes id title",
+	"Text":         "en zh",
+}
+
+// TestNewKeysAreSilent: a key that a later release adds to a definition is
+// left out when it is empty, or the kinds of today would hash to others.
+func TestNewKeysAreSilent(t *testing.T) {
+	got := map[string]string{}
+	speaking(t, reflect.TypeFor[domain.Definition](), got)
+	for name, keys := range got {
+		if keys != spoken[name] {
+			t.Errorf("an empty %s writes %q, was %q: give new keys omitempty", name, keys, spoken[name])
+		}
+	}
+	if len(got) != len(spoken) {
+		t.Errorf("%d structures write keys, were %d", len(got), len(spoken))
+	}
+}
+
+// speaking collects the keys that an empty value of every structure writes.
+func speaking(t *testing.T, of reflect.Type, into map[string]string) {
+	t.Helper()
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		speaking(t, of.Elem(), into)
+		return
+	case reflect.Struct:
+	default:
+		return
+	}
+	if _, seen := into[of.Name()]; seen {
+		return
+	}
+	b, err := envelope.Marshal(reflect.Zero(of).Interface())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := envelope.Unmarshal(b, &keys); err != nil {
+		t.Fatal(err)
+	}
+	into[of.Name()] = strings.Join(slices.Sorted(maps.Keys(keys)), " ")
+	for i := range of.NumField() {
+		speaking(t, of.Field(i).Type, into)
 	}
 }
 

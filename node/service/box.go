@@ -382,6 +382,9 @@ func (t *turn) refold(op *envelope.Operation, raw []byte) error {
 		return err
 	}
 	after, v := domain.Fold(before, op, t.policy())
+	if v.Reason == domain.ReasonDefinition { // it was known when the step was taken
+		return &MisreadError{Kind: op.Definition.ID, Version: int64(op.Definition.Version)}
+	}
 	s := staged{op: op, bytes: raw, hash: envelope.Sum(raw), verdict: v}
 	t.own.ops = append(t.own.ops, s)
 	t.head = envelope.Head{Origin: op.Origin, Incarnation: op.Incarnation, Seq: op.Seq, Hash: s.hash}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -33,6 +34,24 @@ var (
 	ErrFull           = errors.New("service: the disk is full")
 	ErrState          = errors.New("service: not possible in this state")
 )
+
+// MisreadError is a kind that this release does not read as it was adopted.
+type MisreadError struct {
+	Kind    string
+	Version int64
+	Cause   error // why it cannot be read at all; nil: it is read otherwise
+}
+
+func (e *MisreadError) Error() string {
+	why := "it is read otherwise than it was adopted"
+	if e.Cause != nil {
+		why = e.Cause.Error()
+	}
+	return fmt.Sprintf("service: 本版本程序读不懂已采用的事项种类 %s（版本 %d），数据未改动，请换回原版本程序 / this release misreads the kind %s, version %d (%s); nothing was changed, go back to the release before",
+		e.Kind, e.Version, e.Kind, e.Version, why)
+}
+
+func (e *MisreadError) Unwrap() error { return e.Cause }
 
 // Refusal is an operation that would not be applied, with why.
 type Refusal struct {

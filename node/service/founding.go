@@ -264,10 +264,7 @@ func (b *Box) adoptDefinitions(ctx context.Context) error {
 // adopt writes a definition record: the kind's YAML as public lines.
 func (b *Box) adopt(ctx context.Context, c Caller, def *domain.Definition, yaml string) error {
 	lines := strings.Split(strings.TrimRight(yaml, "\n"), "\n")
-	hash := catalog.Hash(def)
-	var id envelope.RecordID
-	copy(id[:], hash[1:])
-	_, err := b.createWith(ctx, c, id, kindDefinition, "", Input{Fields: map[string]any{
+	_, err := b.createWith(ctx, c, definitionID(catalog.Hash(def)), kindDefinition, "", Input{Fields: map[string]any{
 		"kind": def.ID, "version": int64(def.Version), "lines": lines}}, nil)
 	return err
 }

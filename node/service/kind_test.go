@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/domain"
+	"github.com/fengqiao/fengqiao/node/store"
 )
 
 // readmeKind is the kind that the README tells people to paste.
@@ -128,4 +130,62 @@ func TestWrongKindsNameTheirLines(t *testing.T) {
 			t.Errorf("want line %d %s, got %+v", line, c.zh, out.Problems)
 		}
 	}
+}
+
+// TestMisreadKindIsRefused: a release that reads the lines of a kind
+// otherwise than they were adopted does not start, and says which it is.
+func TestMisreadKindIsRefused(t *testing.T) {
+	b := newTestBox(t)
+	ctx := context.Background()
+	if _, err := b.PutDefinition(ctx, b.systemAdmin(), api.DefinitionInput{YAML: readmeKind(t)}); err != nil {
+		t.Fatal(err)
+	}
+	ref := b.policy.Load().current[township+"/bench"]
+	var misread *MisreadError
+	_, err := b.createWith(ctx, b.Technician(), newRecordID(), kindDefinition, "", Input{Fields: map[string]any{
+		"kind": ref.ID, "version": int64(2), "lines": strings.Split(strings.Replace(readmeKind(t), "version: 1\nlevel", "version: 2\nlevel", 1), "\n")}}, nil)
+	if !errors.As(err, &misread) {
+		t.Fatalf("a definition under another hash: %v", err)
+	}
+	b.readOtherwise(definitionID(ref.Hash))
+	want := func(what string, err error) {
+		t.Helper()
+		misread = nil
+		if !errors.As(err, &misread) || misread.Kind != ref.ID || misread.Version != 1 || !strings.Contains(err.Error(), ref.ID) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = Open(Options{Dir: b.dir, Journals: testJournals{}, Clock: b.clock})
+	want("start", err)
+	r, err := Check(ctx, b.dir, CheckOptions{Journals: testJournals{}})
+	if err != nil || len(r.Problems) == 0 || !strings.Contains(strings.Join(r.Problems, "\n"), ref.ID+", version 1") {
+		t.Errorf("check: %v %v", r.Problems, err)
+	}
+}
+
+// readOtherwise changes what a stored definition means, as a release would
+// that reads the same lines otherwise, and closes the box.
+func (b *testBox) readOtherwise(id envelope.RecordID) {
+	b.t.Helper()
+	must := func(err error) {
+		b.t.Helper()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	must(b.settled(context.Background()))
+	r, _, err := b.store.Record(id)
+	must(err)
+	feeds, err := b.derive(r)
+	must(err)
+	position, err := b.store.Position()
+	must(err)
+	applied, err := b.store.Applied()
+	must(err)
+	lines := r.List("lines")
+	for i, l := range lines {
+		lines[i] = strings.Replace(l, "max: 60}", "max: 61}", 1)
+	}
+	must(b.store.Commit(store.Batch{Position: position, Applied: applied, Rows: []store.Row{{Record: r, Derived: feeds}}}))
+	b.close()
 }

@@ -260,17 +260,33 @@ func (p *policy) absorbAccount(r *domain.Record) {
 	p.usernames[a.Username] = a.ID
 }
 
+// absorbDefinition takes a kind as it was adopted. Records and operations
+// name it by the hash of what was read then: a release that reads the same
+// lines otherwise would find none of them, so it does not start at all.
 func (p *policy) absorbDefinition(r *domain.Record) error {
-	def, err := catalog.Parse(r.Text("kind")+".yaml", []byte(strings.Join(r.List("lines"), "\n")))
+	misread := &MisreadError{Kind: r.Text("kind"), Version: r.Int("version")}
+	def, err := catalog.Parse(misread.Kind+".yaml", []byte(strings.Join(r.List("lines"), "\n")))
 	if err != nil {
-		return err
+		misread.Cause = err
+		return misread
 	}
-	ref := def.Ref(catalog.Hash(def))
+	hash := catalog.Hash(def)
+	if definitionID(hash) != r.ID {
+		return misread
+	}
+	ref := def.Ref(hash)
 	p.definitions[ref] = def
 	if cur, ok := p.current[def.ID]; !ok || cur.Version <= ref.Version {
 		p.current[def.ID] = ref
 	}
 	return nil
+}
+
+// definitionID is the record of a definition: adopting the same twice gives
+// one record, and the lines are held to what they meant.
+func definitionID(hash envelope.Hash) (id envelope.RecordID) {
+	copy(id[:], hash[1:])
+	return id
 }
 
 func (p *policy) absorbCalendar(r *domain.Record) error {
