@@ -48,7 +48,9 @@ func (x *Index) Follow(ctx context.Context, src Source, log *slog.Logger) {
 			err = x.scrub(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			log.Warn("search index", "err", err)
+			if x.news(err) {
+				log.Warn("search index", "err", err)
+			}
 			err = x.recover(err)
 		}
 		x.note(err)
@@ -66,6 +68,14 @@ func (x *Index) recover(err error) error {
 		return err
 	}
 	return x.reset()
+}
+
+// news reports whether the last try did not fail in the same way: a disk may
+// be full for days.
+func (x *Index) news(err error) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.err != err.Error()
 }
 
 func (x *Index) note(err error) {

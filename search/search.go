@@ -157,13 +157,32 @@ func newMapping() (mapping.IndexMapping, error) {
 }
 
 // Open opens the index, or begins a new one when it is missing or damaged.
+// Where the disk has no room for that, nothing is found until Follow could
+// begin: a box works without its search.
 func Open(dir string) (*Index, error) {
 	x := &Index{dir: dir, moved: make(chan struct{}), awaited: make(chan struct{}, 1)}
 	index, err := openGuarded(dir)
-	if err != nil {
-		return x, x.begin()
+	if err == nil {
+		return x, x.use(index)
 	}
-	return x, x.use(index)
+	if err := guarded(x.begin); err != nil {
+		return x, x.without(err)
+	}
+	return x, nil
+}
+
+// without stands an empty index in memory where none can be on disk.
+func (x *Index) without(cause error) error {
+	m, err := newMapping()
+	if err != nil {
+		return err
+	}
+	if x.index, err = bleve.NewMemOnly(m); err != nil {
+		return err
+	}
+	x.place, x.err = place{}, cause.Error()
+	x.damaged.Store(true) // Follow begins again
+	return nil
 }
 
 func openGuarded(dir string) (index bleve.Index, err error) {

@@ -433,6 +433,37 @@ func TestFailedBeginningIsRepeated(t *testing.T) {
 	}
 }
 
+// TestOpensWithoutRoom: where no index can be begun, the box has none, says
+// so, and makes one when it is possible.
+func TestOpensWithoutRoom(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "full")
+	if err := os.WriteFile(place, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x := open(t, filepath.Join(place, "index"))
+	defer closing(t, x)
+	if s := x.Status(); s.LastError == "" || !s.Rebuilding {
+		t.Fatalf("it says nothing: %+v", s)
+	}
+	if hits := find(t, x, Query{Words: words("采光"), Scopes: allScopes()}); len(hits.IDs) > 0 {
+		t.Errorf("found %v", hits.IDs)
+	}
+	src := &list{generation: "one", docs: samples}
+	if err := x.catchUp(t.Context(), src); err == nil {
+		t.Fatal("an index inside a file")
+	}
+	if err := os.Remove(place); err != nil {
+		t.Fatal(err)
+	}
+	follow(t, x, src)
+	if s := x.Status(); s.Documents != 3 || s.Rebuilding || s.LastError != "" {
+		t.Errorf("%+v", s)
+	}
+	if hits := find(t, x, Query{Words: words("采光"), Scopes: allScopes()}); !slices.Equal(hits.IDs, []string{"b"}) {
+		t.Errorf("found %v", hits.IDs)
+	}
+}
+
 // TestErasedTermsLeaveTheDisk: no term of an erased document is in any
 // dictionary of the index any more.
 func TestErasedTermsLeaveTheDisk(t *testing.T) {
