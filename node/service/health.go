@@ -139,6 +139,9 @@ func (b *Box) AuditPage(c Caller, action, object string, from, to int64, cursor 
 	for _, e := range entries {
 		item := api.AuditEntry{Seq: e.Seq, At: e.At, Actor: e.Actor, Role: v.label("role", e.Role), OrganisationName: v.p.name(e.Organisation), Action: e.Action, ActionTitle: v.label("audit_action", e.Action),
 			ObjectKind: e.ObjectKind, KindTitle: v.kindTitle(e.ObjectKind), Object: e.Object, Reason: v.label("reveal_reason", e.Reason), Result: e.Result, ResultTitle: v.label("audit_result", e.Result), Address: e.Address, Details: e.Details}
+		if e.Address == terminal {
+			item.Address = v.say("现场终端", "the box's terminal")
+		}
 		if e.Actor != "" {
 			item.ActorName = v.accountName(e.Actor)
 		}

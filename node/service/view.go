@@ -457,7 +457,7 @@ func (v *viewer) inputs(def *domain.Definition, step *domain.Step, e domain.Entr
 			continue
 		}
 		if field := inputField(step, name); field != nil {
-			text = v.valueText(def, field, value)
+			text = v.inputText(def, field, value)
 		}
 		switch list := value.(type) {
 		case []string:
@@ -467,6 +467,15 @@ func (v *viewer) inputs(def *domain.Definition, step *domain.Step, e domain.Entr
 		}
 	}
 	return out
+}
+
+// inputText says what was given; a yes or no says nothing without its label.
+func (v *viewer) inputText(def *domain.Definition, f *domain.Field, value any) string {
+	text := v.valueText(def, f, value)
+	if f.Type == domain.TypeBool {
+		return f.Title.In(v.lang) + v.say("：", ": ") + text
+	}
+	return text
 }
 
 func inputField(step *domain.Step, name string) *domain.Field {

@@ -4,7 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
+
+	"github.com/fengqiao/fengqiao/node/domain"
 )
 
 var audited = regexp.MustCompile(`Action: "([a-z_]+)"`)
@@ -37,5 +40,33 @@ func TestEveryAuditedActionHasAWord(t *testing.T) {
 		if c.Title == c.Name {
 			t.Errorf("the check %s has no word", c.Name)
 		}
+	}
+}
+
+// TestYesCarriesItsLabel: a bare "yes" in a timeline tells nothing.
+func TestYesCarriesItsLabel(t *testing.T) {
+	b := newTestBox(t)
+	def, _, _ := b.policy.Load().kind(kindShift)
+	at := slices.IndexFunc(def.Steps, func(s domain.Step) bool { return inputField(&s, "equipment_ok") != nil })
+	if at < 0 {
+		t.Fatal("no step of a shift asks for the equipment")
+	}
+	entry := domain.Entry{Step: def.Steps[at].ID, Inputs: map[string]any{"equipment_ok": true}}
+	got := b.viewer(b.people["duty"]).inputs(def, &def.Steps[at], entry)["equipment_ok"].Text
+	if got != "设备已核对：是" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestTerminalIsNamed: the audit says where a technician stood in the
+// reader's words.
+func TestTerminalIsNamed(t *testing.T) {
+	b := newTestBox(t)
+	if err := b.ConfirmClock(); err != nil {
+		t.Fatal(err)
+	}
+	page, err := b.AuditPage(b.systemAdmin(), "confirm_clock", "", 0, 0, "")
+	if err != nil || len(page.Items) != 1 || page.Items[0].Address != "现场终端" {
+		t.Errorf("%+v %v", page.Items, err)
 	}
 }

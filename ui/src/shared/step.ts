@@ -3,6 +3,7 @@
 // changed, to repeat or drop.
 import { computed, ref } from 'vue'
 import { api, ApiError, fieldErrors, newKey, sentence } from './api'
+import { t, type Key } from './i18n'
 import { useReference } from './stores/reference'
 import type { Action, DocumentType, Field, Kind, RecordView, TimelineEntry } from './types'
 
@@ -18,14 +19,14 @@ const clockEffects = ['ask_extension', 'extend', 'card', 'lift_card']
 const offerEffects = ['take_over', 'return_offer', 'withdraw_offer']
 
 /** labels of the inputs that effects ask for beside the definition's own. */
-const own = (key: string, type: Field['type'], zh: string, en: string, table?: string): Field => ({ key, type, title: { zh, en }, table, required: true })
+const own = (key: string, type: Field['type'], label: Key, table?: string): Field => ({ key, type, title: { zh: t(label), en: t(label) }, table, required: true })
 function ownInputs(action: Action): Field[] {
   const out: Field[] = []
-  if (action.holder === 'to' || action.effect === 'offer') out.push(own('to', 'org', '发往单位', 'Addressee'))
-  if (action.effect === 'assist') out.push(own('targets', 'orgs', '协办单位', 'Helping organisations'))
-  if (action.effect === 'copy') out.push(own('targets', 'orgs', '抄告对象', 'Copy to'))
-  if (action.effect === 'merge_into') out.push(own('record', 'label', '主事项的编号', 'Number of the main matter'))
-  if (action.effect === 'link') out.push(own('record', 'label', '另一件的编号', 'Number of the other matter'), own('relation', 'code', '关系', 'Relation', 'relation'))
+  if (action.holder === 'to' || action.effect === 'offer') out.push(own('to', 'org', 'step.to'))
+  if (action.effect === 'assist') out.push(own('targets', 'orgs', 'step.helpers'))
+  if (action.effect === 'copy') out.push(own('targets', 'orgs', 'step.copies'))
+  if (action.effect === 'merge_into') out.push(own('record', 'label', 'step.main'))
+  if (action.effect === 'link') out.push(own('record', 'label', 'step.other'), own('relation', 'code', 'step.relation', 'relation'))
   return out
 }
 
@@ -65,7 +66,7 @@ export function useStep(record: RecordView, action: Action, preset?: { document:
       return field ? [{ path: f.key, field, required: !!f.required }] : []
     })
   })
-  const extra = [...(action.inputs ?? []), ...ownInputs(action)]
+  const extra = [...(kind.steps.find((s) => s.id === action.step)?.inputs ?? action.inputs ?? []), ...ownInputs(action)]
 
   const document = computed<DocumentType | undefined>(() => kind.documents?.find((d) => d.id === (action.document || inputs.value.document)))
   const documentPath = computed(() => `documents/${document.value?.id}/${inputs.value.item ?? 0}`)

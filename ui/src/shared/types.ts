@@ -71,6 +71,7 @@ export interface StepDef {
   effect: string
   roles: string[]
   fields?: { key: string; required?: boolean }[]
+  inputs?: Field[]
 }
 export interface DocumentType {
   id: string

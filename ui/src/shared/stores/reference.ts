@@ -1,7 +1,7 @@
 // What hardly changes while a page is open: catalogue, organisations,
 // colleagues; and the choices that fields offer from them.
 import { defineStore } from 'pinia'
-import { computed, shallowRef } from 'vue'
+import { computed, shallowRef, toRaw } from 'vue'
 import { api } from '../api'
 import { lang } from '../i18n'
 import { pinia } from '../pinia'
@@ -15,6 +15,12 @@ export interface Choice {
   initials?: string
 }
 export const optionText = (o: Option) => (lang.value === 'en' ? o.en : o.zh)
+
+/** fieldsOf lists every field of a kind, those of groups, steps and documents too. */
+function fieldsOf(k: Kind): Field[] {
+  const whole = (list: Field[] = []): Field[] => list.flatMap((f) => [f, ...whole(f.fields)])
+  return [k, ...(k.documents ?? [])].flatMap((x) => whole(x.fields)).concat(k.steps.flatMap((s) => whole(s.inputs)))
+}
 
 const define = defineStore('reference', () => {
   const catalogue = shallowRef<Catalogue | null>(null)
@@ -36,8 +42,10 @@ const define = defineStore('reference', () => {
   }
 
   const kind = (id: string): Kind | undefined => catalogue.value?.kinds.find((k) => k.id === id)
-  const ownTables = computed(() => new Map((catalogue.value?.kinds ?? []).flatMap((k) => (k.tables ?? []).map((x) => [x.id, x.codes] as const))))
-  const table = (id: string | undefined): Option[] => (id && (catalogue.value?.tables[id] ?? ownTables.value.get(id))) || []
+  const table = (id: string | undefined): Option[] => (id && catalogue.value?.tables[id]) || []
+  // Two kinds may bring tables of the same name: a field finds its own kind's first.
+  const kindOf = computed(() => new Map((catalogue.value?.kinds ?? []).flatMap((k) => fieldsOf(k).map((f) => [f, k] as const))))
+  const codes = (f: Field): Option[] => kindOf.value.get(toRaw(f))?.tables?.find((x) => x.id === f.table)?.codes ?? table(f.table)
   const orgName = (code: string) => organisations.value.find((o) => o.code === code)?.name ?? code
 
   function orgChoices(levels?: string[]): Choice[] {
@@ -50,7 +58,7 @@ const define = defineStore('reference', () => {
     if (f.type === 'account' || f.table === 'accounts') {
       return people.value.map((p) => ({ value: p.id, text: p.name, hint: orgName(p.organisation), pinyin: p.pinyin, initials: p.initials }))
     }
-    return table(f.table).map((o) => ({ value: o.code, text: optionText(o), pinyin: o.pinyin, initials: o.initials }))
+    return codes(f).map((o) => ({ value: o.code, text: optionText(o), pinyin: o.pinyin, initials: o.initials }))
   }
   return { catalogue, organisations, people, load, loadCatalogue, loadOrganisations, kind, table, orgName, orgChoices, choices }
 })
