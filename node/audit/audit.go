@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,6 +72,7 @@ type Log struct {
 	dir    string
 	file   *os.File
 	size   int64
+	limit  int64 // of one file
 	head   Head
 	failed error
 }
@@ -81,7 +83,7 @@ func Open(dir string) (*Log, error) {
 	if err := disk.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir}
+	l := &Log{dir: dir, limit: fileSize}
 	names, err := files(dir)
 	if err != nil {
 		return nil, err
@@ -216,7 +218,7 @@ func (l *Log) Append(e Entry) (Head, error) {
 	if len(body) > maxEntry-headerSize-len(frame.EndMark) {
 		return Head{}, fmt.Errorf("audit: entry of %d bytes", len(body))
 	}
-	if l.size > fileSize {
+	if l.size > l.limit {
 		if err := l.next(); err != nil {
 			return Head{}, err
 		}
@@ -262,32 +264,96 @@ func (f Filter) matches(e Entry) bool {
 		(f.Action == "" || e.Action == f.Action) && (f.Object == "" || e.Object == f.Object) && (f.Before == 0 || e.Seq < f.Before)
 }
 
-// Read lists matching entries, newest first, and verifies what it reads.
+// Read lists matching entries, newest first, and verifies what it reads. It
+// begins at the end and stops when it has enough, so that a page of the
+// newest costs the same in the tenth year; nobody waits for it.
 func (l *Log) Read(f Filter) ([]Entry, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	back := backward{filter: f, want: l.head.Hash}
+	size := l.size
 	names, err := files(l.dir)
+	l.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	walk := &Log{dir: l.dir}
-	var out []Entry
-	for i, name := range names {
-		_, err := walk.scan(name, i == len(names)-1, func(e Entry) {
-			if !f.matches(e) {
-				return
-			}
-			out = append(out, e)
-			if f.Limit > 0 && len(out) > f.Limit {
-				out = out[1:] // the newest are wanted
-			}
-		})
+	for i, name := range slices.Backward(names) {
+		b, err := os.ReadFile(filepath.Join(l.dir, name))
 		if err != nil {
 			return nil, err
 		}
+		if i == len(names)-1 {
+			b = b[:min(size, int64(len(b)))] // what is appended meanwhile is not asked for
+		}
+		if err := back.file(name, b); err != nil || back.enough() {
+			return back.out, err
+		}
 	}
-	slices.Reverse(out)
-	return out, nil
+	return back.out, nil
+}
+
+// backward walks the chain from its end.
+type backward struct {
+	filter Filter
+	want   envelope.Hash // of the entry that comes next
+	out    []Entry
+}
+
+func (w *backward) enough() bool { return w.filter.Limit > 0 && len(w.out) >= w.filter.Limit }
+
+// file takes the entries of one file, the last first. Its name is the
+// sequence of its first entry.
+func (w *backward) file(name string, b []byte) error {
+	first, err := strconv.ParseUint(strings.TrimSuffix(name, ".log"), 10, 64)
+	if err != nil {
+		return &DamageError{File: name, Reason: "name"}
+	}
+	if w.filter.Before > 0 && first > w.filter.Before {
+		return nil
+	}
+	places, err := split(name, b)
+	if err != nil {
+		return err
+	}
+	for i, at := range slices.Backward(places) {
+		if seq := first + uint64(i); w.filter.Before > 0 && seq > w.filter.Before {
+			continue
+		}
+		if err := w.entry(name, b, at, first+uint64(i)); err != nil || w.enough() {
+			return err
+		}
+	}
+	return nil
+}
+
+// split finds where the entries of a file begin.
+func split(name string, b []byte) (places []int, err error) {
+	for at := 0; at < len(b); {
+		_, n, whole := entryIn(b[at:])
+		if !whole {
+			return nil, &DamageError{File: name, Offset: int64(at), Reason: "checksum"}
+		}
+		places = append(places, at)
+		at += n
+	}
+	return places, nil
+}
+
+func (w *backward) entry(name string, b []byte, at int, seq uint64) error {
+	body, _, _ := entryIn(b[at:])
+	var e Entry
+	if err := envelope.Unmarshal(body, &e); err != nil {
+		return &DamageError{File: name, Offset: int64(at), Reason: err.Error()}
+	}
+	// The entry at the page's edge was verified with the page before it.
+	edge := seq == w.filter.Before
+	if e.Seq != seq || !edge && envelope.Sum(body) != w.want {
+		return &DamageError{File: name, Offset: int64(at), Reason: fmt.Sprintf("entry %d is not what %d follows", e.Seq, seq+1)}
+	}
+	w.want = e.Prev
+	if w.filter.matches(e) {
+		w.out = append(w.out, e)
+	}
+	return nil
 }
 
 // Verify follows the whole chain; remembered is a head that must still

@@ -2,11 +2,14 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/fengqiao/fengqiao/cluster/envelope/frame"
 )
 
 func filled(t *testing.T, n int) (dir, file string, head Head) {
@@ -43,6 +46,75 @@ func TestReadGivesNewestFirst(t *testing.T) {
 	older, err := l.Read(Filter{Actor: "1", Before: 5})
 	if err != nil || len(older) != 1 || older[0].Seq != 2 {
 		t.Fatalf("got %v, %v", older, err)
+	}
+}
+
+// TestReadPagesFromTheEnd: pages over many files give each entry once; what
+// lies before a page is not even read, and what a page reads is verified.
+func TestReadPagesFromTheEnd(t *testing.T) {
+	const entries = 100
+	dir := t.TempDir()
+	l, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.limit = 1000
+	for i := range entries {
+		if _, err := l.Append(Entry{At: int64(i), Action: "reveal", Result: "ok"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := files(dir)
+	if err != nil || len(names) < 5 {
+		t.Fatalf("%d files, %v", len(names), err)
+	}
+	for size := 1; size <= 23; size++ {
+		want := uint64(entries)
+		for before := uint64(0); before != 1; {
+			page, err := l.Read(Filter{Before: before, Limit: size})
+			if err != nil || len(page) == 0 {
+				t.Fatalf("%d before %d: %d, %v", size, before, len(page), err)
+			}
+			for _, e := range page {
+				if e.Seq != want {
+					t.Fatalf("%d before %d: entry %d, want %d", size, before, e.Seq, want)
+				}
+				want--
+			}
+			before = page[len(page)-1].Seq
+		}
+		if want != 0 {
+			t.Fatalf("pages of %d end at %d", size, want)
+		}
+	}
+	rewrite(t, filepath.Join(dir, names[1]))
+	if page, err := l.Read(Filter{Limit: 10}); err != nil || len(page) != 10 {
+		t.Errorf("the newest page: %d, %v", len(page), err)
+	}
+	var damage *DamageError
+	if _, err := l.Read(Filter{}); !errors.As(err, &damage) || damage.File != names[1] {
+		t.Errorf("a changed entry with a right checksum: %v", err)
+	}
+}
+
+// rewrite changes the second entry of a file and its checksum with it.
+func rewrite(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places, err := split(path, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _, _ := entryIn(b[places[1]:])
+	at := bytes.Index(body, []byte("reveal"))
+	copy(body[at:], "reWeal")
+	binary.BigEndian.PutUint32(b[places[1]+4:], frame.Sum(body))
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
