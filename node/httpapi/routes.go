@@ -533,11 +533,11 @@ func adminRoutes(g *registry) {
 		func(c *call, _ none) (api.Import, error) {
 			return c.server.box.UndoImport(c.ctx(), c.caller, c.Param("id"))
 		})
-	add(g, Route{Method: get, Path: "/audit", ID: "listAudit", Summary: "Who read and revealed what", Permission: PermAudit, Status: 200, Query: []Param{{Name: "action", Kind: text, Max: 64}, {Name: "object", Kind: text, Max: 64}, {Name: "from", Kind: whole}, {Name: "to", Kind: whole}, {Name: "cursor", Kind: whole}}},
+	add(g, Route{Method: get, Path: "/audit", ID: "listAudit", Summary: "Who read and revealed what", Permission: PermAudit, Status: 200, Query: []Param{{Name: "action", Kind: text, Max: 64}, {Name: "object", Kind: text, Max: 64}, {Name: "from", Kind: whole}, {Name: "to", Kind: whole}, {Name: "cursor", Kind: text, Max: 40}}},
 		func(c *call, _ none) (api.AuditPage, error) {
 			return c.server.box.AuditPage(c.caller, c.Query("action"), c.Query("object"), c.int("from"), c.int("to"), c.Query("cursor"))
 		})
-	add(g, Route{Method: get, Path: "/audit/writes", ID: "listWrites", Summary: "Who wrote what: operations by step and record, without content", Permission: PermAudit, Status: 200, Query: []Param{{Name: "cursor", Kind: whole}}},
+	add(g, Route{Method: get, Path: "/audit/writes", ID: "listWrites", Summary: "Who wrote what: operations by step and record, without content", Permission: PermAudit, Status: 200, Query: []Param{{Name: "cursor", Kind: text, Max: 40}}},
 		func(c *call, _ none) (api.AuditPage, error) {
 			return c.server.box.Writes(c.ctx(), c.caller, c.Query("cursor"))
 		})

@@ -120,6 +120,35 @@ func (s *Store) Verdict(id envelope.OpID) (v VerdictRow, found bool, err error) 
 	return VerdictRow{ID: id, Index: value.Index, Verdict: value.Verdict, Record: value.Record}, found, err
 }
 
+// VerdictsBefore lists what became of the operations of an origin, newest
+// first: those of earlier incarnations follow the first of the next.
+func (s *Store) VerdictsBefore(id envelope.OpID, limit int) (rows []VerdictRow, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketVerdict).Cursor()
+		k, raw := c.Seek(opKey(id))
+		if k == nil {
+			k, raw = c.Last()
+		} else {
+			k, raw = c.Prev()
+		}
+		for ; bytes.HasPrefix(k, id.Origin[:]) && len(rows) < limit; k, raw = c.Prev() {
+			v, err := unwrap(bucketVerdict, k, raw)
+			if err != nil {
+				return err
+			}
+			var value verdictValue
+			if err := decode(bucketVerdict, k, &value)(v); err != nil {
+				return err
+			}
+			of := k[len(id.Origin):]
+			rows = append(rows, VerdictRow{ID: envelope.OpID{Origin: id.Origin, Incarnation: binary.BigEndian.Uint32(of), Seq: binary.BigEndian.Uint64(of[4:])},
+				Index: value.Index, Verdict: value.Verdict, Record: value.Record})
+		}
+		return nil
+	})
+	return rows, err
+}
+
 // Scan lists index entries below prefix in order, after the given key (nil
 // from the start; from the end when reverse), at most limit.
 func (s *Store) Scan(prefix, after []byte, reverse bool, limit int) (hits []Hit, err error) {

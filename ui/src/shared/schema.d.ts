@@ -1969,7 +1969,7 @@ export interface operations {
                 object?: string;
                 from?: number;
                 to?: number;
-                cursor?: number;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -2000,7 +2000,7 @@ export interface operations {
     listWrites: {
         parameters: {
             query?: {
-                cursor?: number;
+                cursor?: string;
             };
             header?: never;
             path?: never;
