@@ -69,6 +69,7 @@ var keepers = map[string][]string{
 	"github.com/goccy/go-yaml":      {"node/catalog"},
 	"golang.org/x/crypto/argon2":    {"node/service"},
 	"github.com/klauspost/compress": {"backup"},
+	"github.com/beevik/ntp":         {"node/service"},
 }
 
 // pure is what the rules may import: nothing that reads a clock, a file, a

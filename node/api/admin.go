@@ -24,7 +24,44 @@ type SetupInput struct {
 	Name         string       `json:"name" maxLength:"60"`
 	CountyName   string       `json:"county_name,omitempty" maxLength:"60"`
 	TimeChecked  bool         `json:"time_checked"`
+	TimeSource   string       `json:"time_source" required:"true" enum:"ntp,own"`
+	TimeServer   string       `json:"time_server,omitempty" maxLength:"260"`
+	BrowserTime  int64        `json:"browser_time,omitempty"` // Unix ms, as the person saw it
 	Admins       []SetupAdmin `json:"admins" required:"true" minItems:"3" maxItems:"3"`
+}
+
+// ClockProbe asks a time server before the box is founded.
+type ClockProbe struct {
+	Code   string `json:"code" required:"true" minLength:"4" maxLength:"16"`
+	Server string `json:"server" required:"true" minLength:"1" maxLength:"260"`
+}
+
+// ClockInput chooses what the box holds its clock against.
+type ClockInput struct {
+	Source      string `json:"source" required:"true" enum:"ntp,own"`
+	Server      string `json:"server,omitempty" maxLength:"260"`
+	Compared    bool   `json:"compared,omitempty"`     // a person compared the clock now
+	BrowserTime int64  `json:"browser_time,omitempty"` // Unix ms, as that person saw it
+}
+
+// ClockMeasure is one answer of a time server.
+type ClockMeasure struct {
+	At          int64 `json:"at"`
+	OffsetMS    int64 `json:"offset_ms"`    // to add to the box's clock
+	UncertainMS int64 `json:"uncertain_ms"` // either way
+	Stratum     int   `json:"stratum"`
+}
+
+// ClockState is how the clock stands.
+type ClockState struct {
+	Source     string        `json:"source"` // "" was never chosen
+	Server     string        `json:"server"`
+	ServerTime int64         `json:"server_time"`
+	OK         bool          `json:"ok"`
+	Text       string        `json:"text"`
+	ComparedAt int64         `json:"compared_at"` // by a person
+	Measured   *ClockMeasure `json:"measured,omitempty"`
+	Problem    string        `json:"problem,omitempty"` // of the last question
 }
 
 // Sheet is the content of the emergency sheet. It is shown once; the box

@@ -300,7 +300,7 @@ func TestSetupOnce(t *testing.T) {
 	admin := func(role string) map[string]any {
 		return map[string]any{"role": role, "username": role + "9", "name": "某", "password": password}
 	}
-	body := map[string]any{"code": "AAAABBBB", "organisation": "330681110", "name": "赵家镇", "time_checked": true, "admins": []any{admin(system), admin(security), admin(auditor)}}
+	body := map[string]any{"code": "AAAABBBB", "organisation": "330681110", "name": "赵家镇", "time_checked": true, "time_source": "own", "admins": []any{admin(system), admin(security), admin(auditor)}}
 	if status, answer := stranger.do("POST", "/setup", body); status != http.StatusConflict {
 		t.Errorf("founded again: %d %s", status, answer)
 	}

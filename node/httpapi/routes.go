@@ -59,6 +59,10 @@ func sessionRoutes(g *registry) {
 		func(c *call, _ none) (api.SetupState, error) { return c.server.box.SetupState(c.lang()), nil })
 	add(g, Route{Method: post, Path: "/setup", ID: "found", Summary: "Found the box", Permission: PermNone, Status: 201, Repeat: RepeatHarmless},
 		func(c *call, in api.SetupInput) (api.Sheet, error) { return c.server.box.FoundFrom(c.ctx(), in) })
+	add(g, Route{Method: post, Path: "/setup/clock", ID: "probeClock", Summary: "Ask a time server, before the box is founded", Permission: PermNone, Status: 200, Repeat: RepeatHarmless},
+		func(c *call, in api.ClockProbe) (api.ClockMeasure, error) {
+			return c.server.box.ProbeClock(c.ctx(), in)
+		})
 }
 
 func (c *call) box() api.Box {
@@ -548,6 +552,12 @@ func adminRoutes(g *registry) {
 			h.Version, h.DiskFree, h.DiskTotal, h.MemoryUsed, h.MemoryAll = c.server.o.Version, f.DiskFree, f.DiskTotal, f.MemoryUsed, f.MemoryAll
 			h.Load = strconv.FormatFloat(f.Load, 'f', 2, 64)
 			return h, err
+		})
+	add(g, Route{Method: get, Path: "/clock", ID: "getClock", Summary: "The time source and how the clock stands to it", Permission: PermSystem, Status: 200},
+		func(c *call, _ none) (api.ClockState, error) { return c.server.box.ClockState(c.lang()), nil })
+	add(g, Route{Method: put, Path: "/clock", ID: "setClock", Summary: "Choose the time source, or say that a person compared the clock", Permission: PermSystem, Status: 200, Repeat: RepeatHarmless},
+		func(c *call, in api.ClockInput) (api.ClockState, error) {
+			return c.server.box.SetClock(c.ctx(), c.caller, in)
 		})
 	add(g, Route{Method: get, Path: "/displays", ID: "listDisplays", Summary: "Displays that may show the wall", Permission: PermSystem, Status: 200},
 		func(c *call, _ none) (api.DisplayList, error) { return c.server.box.Displays() })

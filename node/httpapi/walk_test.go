@@ -18,7 +18,7 @@ import (
 // then see is walked in TestIsolation.
 var permitted = map[string][]string{
 	"GET /box": everyone, "GET /session": everyone, "POST /session": everyone, "POST /session/break-glass": everyone,
-	"DELETE /session": everyone, "POST /session/password": everyone, "GET /setup": everyone, "POST /setup": everyone,
+	"DELETE /session": everyone, "POST /session/password": everyone, "GET /setup": everyone, "POST /setup": everyone, "POST /setup/clock": everyone,
 	"GET /catalogue": everyone, "GET /organisations": everyone, "GET /people": business,
 	"GET /records": business, "POST /records": business, "POST /similar": business, "GET /search": business, "POST /search/rebuild": {system}, "GET /workbench": business,
 	"GET /alarms": everyone, "GET /events": everyone, "GET /duty": business, "GET /duty/roster": business,
@@ -33,6 +33,7 @@ var permitted = map[string][]string{
 	"POST /imports": importers, "GET /imports": importers, "GET /imports/:id": importers, "PUT /imports/:id/mapping": importers,
 	"POST /imports/:id/commit": importers, "POST /imports/:id/undo": importers,
 	"GET /audit": {auditor}, "GET /audit/writes": {auditor}, "GET /health": {system, security, auditor, duty, leader},
+	"GET /clock": {system}, "PUT /clock": {system},
 	"GET /displays": {system}, "POST /displays": {system}, "DELETE /displays/:id": {system},
 }
 
@@ -205,7 +206,7 @@ func (w *world) walk(route string, roles []string) {
 	// Without a session only what says so is open.
 	stranger := &client{T: w.T, server: w.server, http: &http.Client{}}
 	status, body := stranger.do(method, path, probe(method))
-	open := []string{"GET /box", "POST /session", "POST /session/break-glass", "GET /setup", "POST /setup"}
+	open := []string{"GET /box", "POST /session", "POST /session/break-glass", "GET /setup", "POST /setup", "POST /setup/clock"}
 	if slices.Contains(open, route) == (status == http.StatusUnauthorized && code(body) == "session_expired") {
 		w.Errorf("%s without a session: %d %s", route, status, body)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -253,6 +254,27 @@ func (id *Identity) SetRecipient(recipient string) error {
 	defer id.mu.Unlock()
 	id.f.Recipient = recipient
 	return id.save()
+}
+
+// SetExtra keeps what people chose for this box alone, beside what was kept
+// before.
+func (id *Identity) SetExtra(values map[string]string) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	extra := maps.Clone(id.f.Extra)
+	if extra == nil {
+		extra = map[string]string{}
+	}
+	maps.Copy(extra, values)
+	id.f.Extra = extra
+	return id.save()
+}
+
+// Extra is one of the choices, "" when it was not made.
+func (id *Identity) Extra(key string) string {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	return id.f.Extra[key]
 }
 
 // Recipient is the public half of the key on the emergency sheet.

@@ -54,7 +54,7 @@ type Box struct {
 	log         *slog.Logger
 	id          *identity.Identity
 	macKey      seal.Key
-	clock       Clock
+	clock       *timekeeper
 	journal     Journal
 	store       *store.Store
 	local       *store.Local
@@ -106,13 +106,13 @@ func Init(dir string) error {
 // Open loads a box, carries journal groups that the store does not have
 // yet, and starts its writer.
 func Open(o Options) (*Box, error) {
-	b := &Box{opts: o, log: o.Log, clock: o.Clock, again: make(chan refreshing), hurried: make(chan struct{}, 1), erased: make(chan struct{}, 1), closing: make(chan struct{}), carried: make(chan struct{}),
+	b := &Box{opts: o, log: o.Log, again: make(chan refreshing), hurried: make(chan struct{}, 1), erased: make(chan struct{}, 1), closing: make(chan struct{}), carried: make(chan struct{}),
 		keys: &keyring{known: map[envelope.KeyID]seal.ContentKey{}}, hub: newHub(), guard: newGuard()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
-	if b.clock == nil {
-		b.clock = SystemClock()
+	if b.opts.Clock == nil {
+		b.opts.Clock = SystemClock()
 	}
 	if err := b.load(); err != nil {
 		return nil, errors.Join(err, b.closeFiles())
@@ -131,6 +131,7 @@ func Open(o Options) (*Box, error) {
 	}
 	b.background(superviseEvery, b.supervise)
 	b.background(tendEvery, b.tend)
+	b.background(tendEvery, b.holdClock)
 	b.background(time.Hour, b.housekeep)
 	b.backgroundOn(b.erased, eraseEvery, b.destroyErased)
 	return b, nil
@@ -168,6 +169,7 @@ func (b *Box) load() (err error) {
 		return err
 	}
 	b.macKey = seal.Derive(b.id.BoxKey(), "request")
+	b.clock = newTimekeeper(b.opts.Clock, b.id.Extra)
 	if b.embedded, err = catalog.Embedded(); err != nil {
 		return err
 	}

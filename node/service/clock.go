@@ -82,10 +82,7 @@ func (c *systemClock) notBefore(ms int64) {
 
 // tellClock gives the clock the time of the box's newest step.
 func (b *Box) tellClock() error {
-	c, ok := b.clock.(interface{ notBefore(ms int64) })
-	if !ok {
-		return nil
-	}
+	c := b.clock
 	for _, g := range b.backlog {
 		c.notBefore(g.ops[len(g.ops)-1].op.At)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
+	"github.com/fengqiao/fengqiao/node/api"
 	"github.com/fengqiao/fengqiao/node/audit"
 	"github.com/fengqiao/fengqiao/node/catalog"
 	"github.com/fengqiao/fengqiao/node/domain"
@@ -49,8 +50,8 @@ func (b *Box) checkSetupCode(code string) error {
 	if s.code == "" || time.Now().After(s.until) || s.tries >= setupCodeTries {
 		return ErrSetupCode
 	}
-	s.tries++
 	if subtle.ConstantTimeCompare([]byte(strings.ToUpper(strings.TrimSpace(code))), []byte(s.code)) != 1 {
+		s.tries++
 		return ErrSetupCode
 	}
 	return nil
@@ -64,6 +65,7 @@ type Founding struct {
 	CountyName   string
 	Recipient    string // public half of the emergency key
 	Admins       []NewAccount
+	Clock        api.ClockInput // zero: not chosen
 }
 
 // NewAccount is a person who may sign in.
@@ -90,6 +92,11 @@ func (b *Box) Found(ctx context.Context, f Founding) ([]string, error) {
 	}
 	if err := b.checkSetupCode(f.Code); err != nil {
 		return nil, err
+	}
+	if f.Clock.Source != "" {
+		if err := b.foundClock(ctx, f.Clock); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.foundOrganisations(ctx, f); err != nil {
 		return nil, err
@@ -143,6 +150,9 @@ func (b *Box) foundAccounts(ctx context.Context, admins []NewAccount) ([]string,
 // checkFounding wants one administrator of each of the three kinds.
 func (b *Box) checkFounding(f Founding) error {
 	var wrong InputError
+	if f.Clock.Source != "" {
+		checkSource(&wrong, f.Clock.Source, f.Clock.Server)
+	}
 	if len(f.Organisation) != 9 && len(f.Organisation) != 6 || !digits(f.Organisation) {
 		wrong.add("organisation", "bad_code", "请选择本机所属的乡镇(9 位代码)", "Choose the township of this box (9 digits).")
 	}

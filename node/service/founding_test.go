@@ -25,7 +25,7 @@ func unfounded(t *testing.T) *testBox {
 }
 
 func wizard(b *testBox, organisation string) api.SetupInput {
-	in := api.SetupInput{Code: b.SetupCode(), Organisation: organisation, Name: "枫桥镇", TimeChecked: true}
+	in := api.SetupInput{Code: b.SetupCode(), Organisation: organisation, Name: "枫桥镇", TimeChecked: true, TimeSource: "own"}
 	for _, role := range []string{domain.RoleSystemAdmin, domain.RoleSecurityAdmin, domain.RoleAuditAdmin} {
 		in.Admins = append(in.Admins, api.SetupAdmin{Role: role, Username: role, Name: "管理员", Password: "correct-horse-9"})
 	}

@@ -33,12 +33,11 @@ func (b *Box) Figures() Figures {
 // Readiness lists what local work needs, and what else people should know.
 func (b *Box) Readiness(lang string) []api.Check {
 	f := b.Figures()
-	_, quality := b.clock.Now()
 	lines := []line{
 		{"journal", !b.stopping(), say("%d 项操作", "%d operations", f.Operations)},
 		{"store", f.Lag <= maxLagOps+maxGroupOps, say("%d 件记录，%d 项操作待入库", "%d records, %d operations behind", f.Records, f.Lag)},
 		b.diskCheck(),
-		{"clock", quality == envelope.TimeSet || quality == envelope.TimeSynced, clockText(quality)},
+		b.clock.line(b.clock.Now()),
 	}
 	if b.finder != nil {
 		lines = append(lines, searchCheck(b.finder.Status()))

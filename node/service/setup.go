@@ -43,9 +43,7 @@ func (b *Box) FoundFrom(ctx context.Context, in api.SetupInput) (api.Sheet, erro
 	if !in.TimeChecked {
 		return api.Sheet{}, &InputError{Fields: []FieldError{{Path: "time_checked", Code: "required", Message: domain.Text{ZH: "请先核对本机时间", EN: "Check the clock first."}}}}
 	}
-	if err := b.ConfirmClock(); err != nil {
-		return api.Sheet{}, err
-	}
+	f.Clock = api.ClockInput{Source: in.TimeSource, Server: in.TimeServer, Compared: true, BrowserTime: in.BrowserTime}
 	for _, a := range in.Admins {
 		f.Admins = append(f.Admins, NewAccount{Username: a.Username, Name: a.Name, Password: a.Password, Grants: []domain.Grant{{Role: a.Role, Organisation: in.Organisation}}})
 	}
@@ -94,8 +92,8 @@ func (b *Box) NewSheet(ctx context.Context) (api.Sheet, error) {
 // ConfirmClock is called when a person has compared the clock with a true
 // one; numbers and cards are given again.
 func (b *Box) ConfirmClock() error {
-	if c, ok := b.clock.(interface{ Confirm() }); ok {
-		c.Confirm()
+	if err := b.clock.compare(b.id.SetExtra); err != nil {
+		return err
 	}
 	return b.noteFor(envelope.RecordID{}, audit.Entry{Action: "confirm_clock", Result: "ok"})
 }

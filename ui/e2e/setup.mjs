@@ -22,6 +22,12 @@ export async function setupTests({ bin, root, port, context, test, start, ended 
       await p.getByText('本机时间', { exact: true }).waitFor()
       assert(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/.test(await p.locator('.clock').innerText()), 'no time to check')
       await p.getByText('我已核对').click()
+      assert(await p.getByRole('button', { name: '下一步' }).isDisabled(), 'one may go on without a time source')
+      await p.getByText('时间服务器（县中心').click()
+      await p.getByLabel('服务器地址').fill('127.0.0.1:9')
+      await p.getByRole('button', { name: '试一试' }).click()
+      await p.getByText('没有应答').or(p.getByText('有内容不符合要求')).first().waitFor()
+      await p.getByText('本机自带时钟').click()
       await next()
       const users = ['sys01', 'sec01', 'aud01']
       for (let i = 0; i < 3; i++) {
@@ -47,6 +53,19 @@ export async function setupTests({ bin, root, port, context, test, start, ended 
       await night.keyboard.press('Enter')
       await until('the rights of a duty officer', async () => (await night.locator('.top').innerText().catch(() => '')).includes('应急登录'))
       await night.context().close()
+
+      const admin = await (await context()).newPage()
+      await admin.goto(`http://127.0.0.1:${port}/app`)
+      await admin.getByLabel('用户名').fill('sys01')
+      await admin.getByLabel('密码', { exact: true }).fill('correct-horse-9')
+      await admin.keyboard.press('Enter')
+      await admin.getByRole('menuitem', { name: '时间源' }).or(admin.getByRole('link', { name: '时间源' })).first().click()
+      assert(await admin.getByRole('radio', { name: '本机自带时钟' }).isChecked(), 'the wizard\'s choice does not hold')
+      await admin.getByText('时间服务器（县中心').click()
+      await admin.getByLabel('服务器地址').fill('127.0.0.1:9')
+      await admin.getByRole('button', { name: '保存并立即核对' }).click()
+      await admin.getByText('没有应答').waitFor()
+      await admin.context().close()
       await p.context().close()
     } finally {
       fresh.child.kill('SIGTERM')

@@ -1,6 +1,6 @@
 // What stands in the menu for whom. The server decides; this only leaves
 // out what would be refused.
-import { Avatar, Bell, Calendar, Collection, Cpu, DocumentAdd, House, Key, Monitor, OfficeBuilding, Search, Tickets, Upload, View } from '@element-plus/icons-vue'
+import { Avatar, Bell, Calendar, Collection, Cpu, DocumentAdd, House, Key, Monitor, OfficeBuilding, Search, Tickets, Timer, Upload, View } from '@element-plus/icons-vue'
 import type { Component } from 'vue'
 import type { Key as Text } from '../shared/i18n'
 import type { useSession } from '../shared/stores/session'
@@ -33,6 +33,7 @@ export function entries(session: ReturnType<typeof useSession>): { title: Text; 
       { to: '/admin/calendar', text: 'admin.calendar', icon: Calendar },
       { to: '/admin/kinds', text: 'admin.kinds', icon: Collection },
       { to: '/admin/displays', text: 'admin.displays', icon: Monitor },
+      { to: '/admin/clock', text: 'clockset.title', icon: Timer },
     )
   }
   if (session.has('audit_admin')) admin.push({ to: '/admin/audit', text: 'admin.audit', icon: View })

@@ -15,6 +15,7 @@ export const routes: RouteRecordRaw[] = [
   { path: '/admin/calendar', component: () => import('./admin/CalendarView.vue') },
   { path: '/admin/kinds', component: () => import('./admin/KindsView.vue') },
   { path: '/admin/displays', component: () => import('./admin/DisplaysView.vue') },
+  { path: '/admin/clock', component: () => import('./admin/ClockView.vue') },
   { path: '/admin/audit', component: () => import('./admin/AuditView.vue') },
   { path: '/admin/health', component: () => import('./admin/HealthView.vue') },
   { path: '/:rest(.*)', redirect: '/' },

@@ -210,6 +210,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/clock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The time source and how the clock stands to it */
+        get: operations["getClock"];
+        /** Choose the time source, or say that a person compared the clock */
+        put: operations["setClock"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/definitions": {
         parameters: {
             query?: never;
@@ -797,6 +815,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/setup/clock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a time server, before the box is founded */
+        post: operations["probeClock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/similar": {
         parameters: {
             query?: never;
@@ -1057,6 +1092,33 @@ export interface components {
             uncertain: boolean;
             warn_at: number;
             yellow_at: number;
+        };
+        ClockInput: {
+            browser_time?: number;
+            compared?: boolean;
+            server?: string;
+            /** @enum {string} */
+            source: "ntp" | "own";
+        };
+        ClockMeasure: {
+            at: number;
+            offset_ms: number;
+            stratum: number;
+            uncertain_ms: number;
+        };
+        ClockProbe: {
+            code: string;
+            server: string;
+        };
+        ClockState: {
+            compared_at: number;
+            measured?: components["schemas"]["ClockMeasure"];
+            ok: boolean;
+            problem?: string;
+            server: string;
+            server_time: number;
+            source: string;
+            text: string;
         };
         Copy: {
             name: string;
@@ -1489,11 +1551,15 @@ export interface components {
         };
         SetupInput: {
             admins: components["schemas"]["SetupAdmin"][];
+            browser_time?: number;
             code: string;
             county_name?: string;
             name?: string;
             organisation: string;
             time_checked?: boolean;
+            time_server?: string;
+            /** @enum {string} */
+            time_source: "ntp" | "own";
         };
         SetupState: {
             clock_ok: boolean;
@@ -2138,6 +2204,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Catalogue"];
+                };
+            };
+            /** @description Problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getClock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClockState"];
+                };
+            };
+            /** @description Problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setClock: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClockInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClockState"];
                 };
             };
             /** @description Problem */
@@ -3567,6 +3698,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sheet"];
+                };
+            };
+            /** @description Problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    probeClock: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClockProbe"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClockMeasure"];
                 };
             };
             /** @description Problem */
