@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,38 @@ func TestListsOfMasterData(t *testing.T) {
 	b.open() // the policy is the same when it comes from the store
 	if _, ok := b.CallerByName("zhao02"); !ok {
 		t.Fatal("an imported person is gone after a restart")
+	}
+}
+
+// TestCommitteeMembersAreAList: members of a committee come with the list
+// of people, by a role held there; they open and work on its cases, others' they do not
+// see, and the list gives them back.
+func TestCommitteeMembersAreAList(t *testing.T) {
+	b := newTestBox(t)
+	b.bringAll(stationsCSV, committeesCSV, peopleCSV, rostersCSV)
+	ctx := context.Background()
+	yang, _ := b.CallerByName("yang01")
+	yang.Lang = "zh"
+	opened := func(committee string, by Caller) *domain.Record {
+		t.Helper()
+		r, err := b.Create(ctx, by, "mediation", "", Input{Fields: map[string]any{"title": "采光", "type": "0201", "source": "application", "committee": committee,
+			"village": village, "parties/0/name": "王小明", "parties/0/role": "applicant", "parties/1/name": "李四", "parties/1/role": "respondent"}})
+		if err != nil {
+			t.Fatalf("%+v", err)
+		}
+		return r
+	}
+	own := opened(township+"-C11", yang)
+	if _, err := b.Step(ctx, yang, own.ID, "note", version(own), Input{Note: "已联系双方"}); err != nil {
+		t.Errorf("an imported member does not work on the committee's case: %v", err)
+	}
+	foreign := opened(township+"-C01", b.people["mediator"])
+	if _, err := b.Step(ctx, yang, foreign.ID, "note", version(foreign), Input{Note: "看看"}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a member meets another committee's case: %v", err)
+	}
+	sheet, err := b.Export(ctx, listPeople)
+	if err != nil || !strings.Contains(fmt.Sprint(sheet.Rows), "老杨调解室") && !strings.Contains(fmt.Sprint(sheet.Rows), township+"-C11") {
+		t.Errorf("%v %v", sheet.Rows, err)
 	}
 }
 
