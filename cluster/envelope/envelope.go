@@ -72,7 +72,7 @@ func (h *Hash) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-// RecordID names a record: 128 random bits, so that boxes never ask each
+// RecordID names a record: 128 bits, drawn so that boxes never ask each
 // other for a number.
 type RecordID [16]byte
 

@@ -176,7 +176,8 @@ func (b *Box) load() (err error) {
 	if b.profiles, err = b.embedded.Profiles(); err != nil {
 		return err
 	}
-	if b.store, err = store.Open(filepath.Join(b.opts.Dir, "store.db"), store.Options{}); err != nil {
+	file := filepath.Join(b.opts.Dir, "store.db")
+	if b.store, err = store.Open(file, store.Options{}); err != nil {
 		return err
 	}
 	if err := b.room.spend(); err != nil { // behind the store's lock
@@ -197,7 +198,10 @@ func (b *Box) load() (err error) {
 		return err
 	}
 	b.policy.Store(p)
-	return b.replay()
+	if err := b.replay(); err != nil || b.opts.still || len(b.backlog) > 0 {
+		return err
+	}
+	return store.DropOlder(file)
 }
 
 // loadPolicy reads accounts, organisations, definitions and calendars from

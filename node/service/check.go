@@ -143,11 +143,11 @@ func (b *Box) checkSealed(ctx context.Context, r *CheckReport, progress CheckPro
 		var err error
 		from, more, err = b.store.EachRecord(from, 200, func(rec *domain.Record) error {
 			for _, f := range allSealed(rec) {
-				_, err := b.open(rec.Definition.ID, f)
+				_, err := b.open(rec, f)
 				r.opened(fmt.Sprintf("record %s, %s", rec.ID, f.Path), err)
 			}
 			for _, f := range rec.Files {
-				r.opened(fmt.Sprintf("attachment %x", f.Hash[1:]), b.proveFile(f))
+				r.opened(fmt.Sprintf("attachment %x", f.Hash[1:]), b.proveFile(rec.ID, f))
 			}
 			return ctx.Err()
 		})
@@ -171,8 +171,8 @@ func (r *CheckReport) opened(what string, err error) {
 }
 
 // proveFile reads an attachment through its key.
-func (b *Box) proveFile(f domain.File) error {
-	key, err := b.contentKey(f.Key)
+func (b *Box) proveFile(id envelope.RecordID, f domain.File) error {
+	key, err := b.contentKey(id, f.Key)
 	if err != nil {
 		return err
 	}

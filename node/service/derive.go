@@ -278,7 +278,7 @@ func (b *Box) persons(d *deriver) error {
 		if !ok {
 			continue
 		}
-		value, err := b.open(d.def.ID, f)
+		value, err := b.open(d.r, f)
 		if errors.Is(err, ErrErased) {
 			continue
 		}

@@ -205,7 +205,7 @@ func (v *viewer) shift(r *domain.Record) api.Shift {
 		}
 	}
 	if f, ok := r.SealedAt("phone", seal.Full); ok {
-		if phone, err := v.box.open(r.Definition.ID, f); err == nil {
+		if phone, err := v.box.open(r, f); err == nil {
 			s.Phone = phone
 		}
 	}

@@ -80,7 +80,7 @@ func (b *eraseBox) matter(title string) matter {
 			if err != nil || f.Record != r.ID {
 				return err
 			}
-			row, ok, err := b.store.Key(f.Key)
+			row, ok, err := b.store.Key(r.ID, f.Key)
 			if err != nil || !ok {
 				b.t.Fatalf("no row for a key frame: %v", err)
 			}
@@ -147,7 +147,7 @@ func (b *eraseBox) gone(m matter) {
 		b.t.Fatalf("keys are still in %v", found)
 	}
 	for _, f := range allSealed(m.Record) {
-		if _, err := b.Box.open(m.Definition.ID, f); !errors.Is(err, ErrErased) {
+		if _, err := b.Box.open(m.Record, f); !errors.Is(err, ErrErased) {
 			b.t.Fatalf("%s: %v", f.Path, err)
 		}
 	}
@@ -304,7 +304,7 @@ func TestErasedKeyIsForgottenInMemory(t *testing.T) {
 	b.reopen("")
 	m := b.matter("张某的纠纷")
 	f, ok := m.SealedAt("title", seal.Full)
-	if value, err := b.Box.open(m.Definition.ID, f); !ok || err != nil || value != "张某的纠纷" {
+	if value, err := b.Box.open(m.Record, f); !ok || err != nil || value != "张某的纠纷" {
 		t.Fatal(value, err)
 	}
 	b.erase(m)

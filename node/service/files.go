@@ -267,7 +267,7 @@ func (b *Box) OpenFile(c Caller, id envelope.RecordID, hash envelope.Hash) (doma
 		return domain.File{}, "", nil, ErrForbidden
 	}
 	f := r.Files[at]
-	key, err := b.contentKey(f.Key)
+	key, err := b.contentKey(id, f.Key)
 	if err != nil {
 		return f, "", nil, err
 	}
@@ -300,7 +300,7 @@ func (b *Box) fileName(def *domain.Definition, r *domain.Record, f domain.File) 
 		}
 		for _, s := range e.Sealed {
 			if s.Path == domain.InName && s.Part == seal.Full {
-				if name, err := b.open(def.ID, s); err == nil {
+				if name, err := b.open(r, s); err == nil {
 					return name
 				}
 			}

@@ -161,7 +161,7 @@ func (v *viewer) read(def *domain.Definition, r *domain.Record, sight domain.Sig
 		if p.class > sight {
 			continue
 		}
-		if p.text, err = v.box.open(def.ID, s); errors.Is(err, ErrErased) {
+		if p.text, err = v.box.open(r, s); errors.Is(err, ErrErased) {
 			continue
 		} else if err != nil {
 			return nil, nil, err
@@ -198,7 +198,7 @@ func (v *viewer) notes(def *domain.Definition, r *domain.Record) (out []passage,
 			if s.Part != seal.Full || s.Path != domain.InNote {
 				continue
 			}
-			text, err := v.box.open(def.ID, s)
+			text, err := v.box.open(r, s)
 			if errors.Is(err, ErrErased) {
 				continue
 			}

@@ -50,15 +50,15 @@ func (k *keyring) forget(record envelope.RecordID) {
 	}
 }
 
-// contentKey finds a key by its id. ErrErased when the key is gone.
-func (b *Box) contentKey(id envelope.KeyID) (seal.ContentKey, error) {
+// contentKey finds a key of a record. ErrErased when it is gone.
+func (b *Box) contentKey(record envelope.RecordID, id envelope.KeyID) (seal.ContentKey, error) {
 	if c, ok := b.keys.get(id); ok {
 		return c, nil
 	}
 	if f, ok := b.overlay.frame(id); ok {
 		return b.unwrap(f)
 	}
-	row, ok, err := b.store.Key(id)
+	row, ok, err := b.store.Key(record, id)
 	if err != nil {
 		return seal.ContentKey{}, err
 	}
@@ -121,7 +121,7 @@ func (b *Box) sealerFor(id envelope.RecordID, definition string, existing *domai
 		if f.Part > seal.Masked || s.keys[f.Part] != nil {
 			continue
 		}
-		c, err := b.contentKey(f.Key)
+		c, err := b.contentKey(id, f.Key)
 		if err != nil {
 			return nil, err
 		}
@@ -179,10 +179,10 @@ func (s *sealer) seal(part uint8, path, value string) error {
 }
 
 // open reads one sealed value of a record.
-func (b *Box) open(definition string, f envelope.SealedField) (string, error) {
-	c, err := b.contentKey(f.Key)
+func (b *Box) open(r *domain.Record, f envelope.SealedField) (string, error) {
+	c, err := b.contentKey(r.ID, f.Key)
 	if err != nil {
 		return "", err
 	}
-	return c.Open(definition, f)
+	return c.Open(r.Definition.ID, f)
 }

@@ -588,7 +588,7 @@ func (b *Box) plainValues(r *domain.Record, keys ...string) (map[string]any, err
 		if !ok {
 			continue
 		}
-		s, err := b.open(r.Definition.ID, f)
+		s, err := b.open(r, f)
 		switch {
 		case err == nil:
 			v[key] = s

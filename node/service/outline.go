@@ -145,7 +145,7 @@ func (b *Box) Outlines() (api.Outlines, error) {
 		return out, err
 	}
 	f := fileOf(r, e)
-	body, err := b.readOutlines(f)
+	body, err := b.readOutlines(r.ID, f)
 	if err != nil {
 		return out, err
 	}
@@ -173,11 +173,11 @@ func (b *Box) WallOutlines() ([]byte, error) {
 	if r == nil {
 		return nil, ErrNotFound
 	}
-	return b.readOutlines(fileOf(r, e))
+	return b.readOutlines(r.ID, fileOf(r, e))
 }
 
-func (b *Box) readOutlines(f *domain.File) ([]byte, error) {
-	key, err := b.contentKey(f.Key)
+func (b *Box) readOutlines(id envelope.RecordID, f *domain.File) ([]byte, error) {
+	key, err := b.contentKey(id, f.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -401,7 +401,7 @@ func (p *filler) sealed(f *domain.Field, path string) string {
 		return ""
 	}
 	if p.f.Sight >= domain.SightTeam {
-		return p.text(p.v.openOrErased(p.f.Def, s))
+		return p.text(p.v.openOrErased(p.f.Record, s))
 	}
 	value, err := p.v.sealed(p.f, f, s, p.f.Record)
 	p.keep(err)

@@ -41,7 +41,7 @@ func (b *Box) Reveal(c Caller, id envelope.RecordID, path, reason, address strin
 	if err != nil {
 		return api.Revealed{}, err
 	}
-	value, err := b.open(def.ID, f)
+	value, err := b.open(r, f)
 	return api.Revealed{Value: value, Until: time.Now().Add(revealLife).UnixMilli()}, err
 }
 

@@ -157,7 +157,7 @@ func (b *Box) accountSecret(id envelope.RecordID) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	return b.open(r.Definition.ID, f)
+	return b.open(r, f)
 }
 
 func (b *Box) openSession(s *Session, life time.Duration) error {

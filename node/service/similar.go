@@ -173,7 +173,7 @@ func (v *viewer) duplicate(id, self string, paths []string, text string, same ma
 		if !ok {
 			continue
 		}
-		value, err := v.openOrErased(def, part)
+		value, err := v.openOrErased(r, part)
 		if err != nil {
 			return nil, err
 		}

@@ -203,7 +203,7 @@ func (b *Box) nameOf(id envelope.RecordID) string {
 	if !ok {
 		return r.Text("username")
 	}
-	name, err := b.open(r.Definition.ID, f)
+	name, err := b.open(r, f)
 	if err != nil {
 		return r.Text("username")
 	}
@@ -246,11 +246,11 @@ func (v *viewer) plain(def *domain.Definition, r *domain.Record, path string) (s
 	if !ok {
 		return "", nil
 	}
-	return v.openOrErased(def, f)
+	return v.openOrErased(r, f)
 }
 
-func (v *viewer) openOrErased(def *domain.Definition, f envelope.SealedField) (string, error) {
-	value, err := v.box.open(def.ID, f)
+func (v *viewer) openOrErased(r *domain.Record, f envelope.SealedField) (string, error) {
+	value, err := v.box.open(r, f)
 	if errors.Is(err, ErrErased) {
 		return v.say("(已销毁)", "(erased)"), nil
 	}
@@ -303,7 +303,7 @@ func (v *viewer) sealed(f Found, field *domain.Field, s envelope.SealedField, r 
 		}
 		return &api.Value{V: masked, Masked: true, Revealable: f.Sight >= domain.SightTeam}, nil
 	}
-	text, err := v.openOrErased(f.Def, s)
+	text, err := v.openOrErased(f.Record, s)
 	if err != nil {
 		return nil, err
 	}
@@ -316,9 +316,9 @@ func (v *viewer) sealed(f Found, field *domain.Field, s envelope.SealedField, r 
 // maskedValue prefers the sealed masked form; older values are masked now.
 func (v *viewer) maskedValue(def *domain.Definition, field *domain.Field, s envelope.SealedField, r *domain.Record) (string, error) {
 	if m, ok := r.SealedAt(s.Path, seal.Masked); ok {
-		return v.openOrErased(def, m)
+		return v.openOrErased(r, m)
 	}
-	full, err := v.openOrErased(def, s)
+	full, err := v.openOrErased(r, s)
 	return domain.MaskValue(field.Mask, full), err
 }
 
@@ -414,7 +414,7 @@ func (v *viewer) entry(f Found, e domain.Entry) (api.TimelineEntry, error) {
 			t.Note = &api.Value{Hidden: true}
 			continue
 		}
-		text, err := v.openOrErased(f.Def, s)
+		text, err := v.openOrErased(f.Record, s)
 		if err != nil {
 			return t, err
 		}

@@ -231,35 +231,25 @@ func (c *checker) compareChanges() {
 	}
 }
 
-// compareKeys: the keys of a record are found by the record, for erasing.
+// compareKeys: each key lies under the record that its row names.
 func (c *checker) compareKeys() {
-	keys, of := c.tx.Bucket(bucketKeys), c.tx.Bucket(bucketKeysOf)
-	cur := of.Cursor()
-	n := 0
+	cur := c.tx.Bucket(bucketKeys).Cursor()
 	for k, v := cur.First(); k != nil; k, v = cur.Next() {
-		n++
 		var row KeyRow
-		if len(k) < len(row.Record) || len(v) != 0 {
-			c.report.problem("key of a record %x: length", k)
-			continue
-		}
-		raw, err := unwrap(bucketKeys, k[len(row.Record):], keys.Get(k[len(row.Record):]))
+		raw, err := unwrap(bucketKeys, k, v)
 		if err == nil {
 			err = envelope.Unmarshal(raw, &row)
 		}
-		if err != nil || !bytes.HasPrefix(k, row.Record[:]) {
+		if err != nil || !bytes.Equal(k, keyOfRow(row.Record, row.Key)) {
 			c.report.problem("key %x does not fit its record", k)
 		}
-	}
-	if m := keys.Stats().KeyN; m != n {
-		c.report.problem("%d keys, %d of records", m, n)
 	}
 }
 
 // compareErasing: every erased record is being destroyed or was, and what
 // was has no key.
 func (c *checker) compareErasing() {
-	of := c.tx.Bucket(bucketKeysOf).Cursor()
+	keys := c.tx.Bucket(bucketKeys).Cursor()
 	for _, name := range [][]byte{bucketErasing, bucketErased} {
 		cur := c.tx.Bucket(name).Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {
@@ -277,7 +267,7 @@ func (c *checker) compareErasing() {
 			if err != nil {
 				c.report.problem("%v", err)
 			}
-			if key, _ := of.Seek(k); bytes.Equal(name, bucketErased) && bytes.HasPrefix(key, k) {
+			if key, _ := keys.Seek(k); bytes.Equal(name, bucketErased) && bytes.HasPrefix(key, k) {
 				c.report.problem("record %x was erased and has keys", k)
 			}
 		}
@@ -303,7 +293,7 @@ func (c *checker) compareMeta(total int64) {
 // checksums reads what the comparisons did not, and counts it.
 func (c *checker) checksums() {
 	meta := c.tx.Bucket(bucketMeta)
-	for _, name := range append([][]byte{bucketMeta, bucketKeys}, countedBuckets...) {
+	for _, name := range append([][]byte{bucketMeta}, countedBuckets...) {
 		n := int64(0)
 		cur := c.tx.Bucket(name).Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {

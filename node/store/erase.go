@@ -96,7 +96,7 @@ func (s *Store) Erased(record envelope.RecordID) (at int64, done bool, err error
 // remembers in the same transaction what Scrub has to look for.
 func (s *Store) EraseKeys(record envelope.RecordID) error {
 	return s.update(func(tx *bbolt.Tx) error {
-		keys, of, erasing := tx.Bucket(bucketKeys), tx.Bucket(bucketKeysOf), tx.Bucket(bucketErasing)
+		keys, erasing := tx.Bucket(bucketKeys), tx.Bucket(bucketErasing)
 		row := erasing.Get(record[:])
 		if row == nil {
 			return fmt.Errorf("store: record %s is not being erased", record)
@@ -105,23 +105,23 @@ func (s *Store) EraseKeys(record envelope.RecordID) error {
 		if err != nil {
 			return err
 		}
-		c := of.Cursor()
+		c := keys.Cursor()
 		var gone [][]byte
-		for k, _ := c.Seek(record[:]); bytes.HasPrefix(k, record[:]); k, _ = c.Next() {
-			gone = append(gone, bytes.Clone(k))
-		}
-		for _, k := range gone {
-			id := k[len(record):]
-			raw, err := unwrap(bucketKeys, id, keys.Get(id))
+		for k, v := c.Seek(record[:]); bytes.HasPrefix(k, record[:]); k, v = c.Next() {
+			raw, err := unwrap(bucketKeys, k, v)
 			if err != nil {
 				return err
 			}
-			e.Keys = append(e.Keys, ErasedKey{Key: envelope.KeyID(id), Size: uint16(len(raw))})
-			if err := errors.Join(keys.Delete(id), of.Delete(k)); err != nil {
+			e.Keys = append(e.Keys, ErasedKey{Key: envelope.KeyID(k[len(record):]), Size: uint16(len(raw))})
+			gone = append(gone, bytes.Clone(k))
+		}
+		for _, k := range gone {
+			if err := keys.Delete(k); err != nil {
 				return err
 			}
 		}
-		return putErasingRow(erasing, e)
+		t := &tally{tx: tx, new: map[string]int64{string(bucketKeys): -int64(len(gone))}}
+		return errors.Join(t.flush(), putErasingRow(erasing, e))
 	})
 }
 
@@ -240,36 +240,4 @@ func zeroKeyRow(f *os.File, at int64, sizes map[keyRowBegin]int) error {
 	}
 	_, err := f.WriteAt(make([]byte, size), at)
 	return err
-}
-
-// adoptErasing gives a store of an earlier release its two buckets, and an
-// erasure to each record that was erased before.
-func adoptErasing(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketErasing, bucketErased} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
-		}
-	}
-	var b Batch
-	if v := tx.Bucket(bucketMeta).Get(metaPosition); v != nil {
-		raw, err := unwrap(bucketMeta, metaPosition, v)
-		if err == nil {
-			err = decode(bucketMeta, metaPosition, &b.Position)(raw)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	err := tx.Bucket(bucketView).ForEach(func(k, v []byte) error {
-		raw, err := unwrap(bucketView, k, v)
-		if err != nil {
-			return err
-		}
-		r, err := decodeRecord(k, raw)
-		if err == nil && r.Erased {
-			b.Rows = append(b.Rows, Row{Record: r})
-		}
-		return err
-	})
-	return errors.Join(err, putErasing(tx, b))
 }

@@ -90,8 +90,9 @@ func (s *Store) Digest() (out []byte, err error) {
 }
 
 // Key finds a content key's row.
-func (s *Store) Key(id envelope.KeyID) (k KeyRow, found bool, err error) {
-	found, err = s.get(bucketKeys, id[:], decode(bucketKeys, id[:], &k))
+func (s *Store) Key(record envelope.RecordID, id envelope.KeyID) (k KeyRow, found bool, err error) {
+	key := keyOfRow(record, id)
+	found, err = s.get(bucketKeys, key, decode(bucketKeys, key, &k))
 	return k, found, err
 }
 

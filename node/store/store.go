@@ -27,7 +27,7 @@ import (
 )
 
 // Buckets. Every value carries a CRC32C of its key and itself in front, but
-// for index, keysof and change, which a check compares with the rest.
+// for index and change, which a check compares with the rest.
 var (
 	bucketMeta    = []byte("meta")
 	bucketView    = []byte("view")    // record id → record
@@ -35,8 +35,7 @@ var (
 	bucketIndex   = []byte("idx")     // key → record id
 	bucketCount   = []byte("count")   // key → int64
 	bucketVerdict = []byte("verdict") // origin, incarnation, seq → verdict
-	bucketKeys    = []byte("keys")    // key id → content key under the box's key
-	bucketKeysOf  = []byte("keysof")  // record id, key id → nothing
+	bucketKeys    = []byte("keys")    // record id, key id → content key under the box's key
 	bucketChanges = []byte("changes") // n → record id
 	bucketChange  = []byte("change")  // record id → n
 	bucketRequest = []byte("request") // idempotency key → claim
@@ -45,7 +44,7 @@ var (
 	bucketErased  = []byte("erased")  // record id → when it was destroyed
 
 	allBuckets = [][]byte{bucketMeta, bucketView, bucketDerived, bucketIndex, bucketCount, bucketVerdict,
-		bucketKeys, bucketKeysOf, bucketChanges, bucketChange, bucketRequest, bucketSeries, bucketErasing, bucketErased}
+		bucketKeys, bucketChanges, bucketChange, bucketRequest, bucketSeries, bucketErasing, bucketErased}
 )
 
 var (
@@ -57,14 +56,12 @@ var (
 	metaDigest     = []byte("digest")
 )
 
-// format 2 put keys under the checksums. A store of an earlier format is set
-// aside and made again from history and journal.
-const format = 2
+// format 2 put keys under the checksums, format 3 has content keys beside
+// one another by record. A store of an earlier format is set aside and made
+// again from history and journal.
+const format = 3
 
-var (
-	errOlder     = errors.New("store: an earlier format")
-	errNoErasing = errors.New("store: of a release that did not destroy keys")
-)
+var errOlder = errors.New("store: an earlier format")
 
 // ErrFull means that the disk has no room.
 var ErrFull = errors.New("store: the disk is full")
@@ -185,19 +182,27 @@ func Open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = s.view(checkFormat); errors.Is(err, errNoErasing) {
-		err = s.update(adoptErasing)
-	}
-	if err == nil {
+	if err = s.view(checkFormat); err == nil {
 		return s, nil
 	}
 	if err = errors.Join(err, s.Close()); !errors.Is(err, errOlder) {
 		return nil, err
 	}
-	if err := os.Rename(path, path+".old"); err != nil {
+	if err := os.Rename(path, path+older); err != nil {
 		return nil, err
 	}
 	return Open(path, o)
+}
+
+// older names a store of an earlier format beside the one made in its place.
+const older = ".old"
+
+// DropOlder removes what Open set aside, once its successor is whole.
+func DropOlder(path string) error {
+	if err := os.Remove(path + older); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func openFile(path string, o Options) (s *Store, err error) {
@@ -248,33 +253,27 @@ func prepare(tx *bbolt.Tx) error {
 }
 
 func checkFormat(tx *bbolt.Tx) error {
-	have := 0
-	err := tx.ForEach(func([]byte, *bbolt.Bucket) error { have++; return nil })
-	if err != nil {
-		return err
-	}
-	var missing [][]byte
-	for _, name := range allBuckets {
-		if tx.Bucket(name) == nil {
-			missing = append(missing, name)
-		}
-	}
-	without := slices.EqualFunc(missing, [][]byte{bucketErasing, bucketErased}, bytes.Equal) && have == len(allBuckets)-2
-	if len(missing) > 0 && !without {
-		return &DamageError{Bucket: string(missing[0]), Reason: "the bucket is missing"}
+	missing := func(name []byte) bool { return tx.Bucket(name) == nil }
+	if missing(bucketMeta) {
+		return &DamageError{Bucket: string(bucketMeta), Reason: "the bucket is missing"}
 	}
 	raw := tx.Bucket(bucketMeta).Get(metaFormat)
 	if bytes.Equal(raw, wrap(nil, []byte{1})) {
 		return errOlder
 	}
 	v, err := unwrap(bucketMeta, metaFormat, raw)
-	if err == nil && (len(v) != 1 || v[0] != format) {
-		err = fmt.Errorf("store: format %v is not of this release", v)
+	switch {
+	case err != nil:
+		return err
+	case len(v) == 1 && v[0] < format:
+		return errOlder
+	case len(v) != 1 || v[0] != format:
+		return fmt.Errorf("store: format %v is not of this release", v)
 	}
-	if err == nil && without {
-		err = errNoErasing
+	if i := slices.IndexFunc(allBuckets, missing); i >= 0 {
+		return &DamageError{Bucket: string(allBuckets[i]), Reason: "the bucket is missing"}
 	}
-	return err
+	return nil
 }
 
 // view runs a read transaction.
@@ -571,7 +570,7 @@ func putChanges(tx *bbolt.Tx, ids []envelope.RecordID) error {
 
 // countedBuckets hold what a check cannot make again from the records; how
 // many rows each has stands in meta.
-var countedBuckets = [][]byte{bucketVerdict, bucketRequest, bucketSeries}
+var countedBuckets = [][]byte{bucketKeys, bucketVerdict, bucketRequest, bucketSeries}
 
 func metaRows(bucket []byte) []byte { return append([]byte("rows "), bucket...) }
 
@@ -625,8 +624,7 @@ func putRest(tx *bbolt.Tx, b Batch) error {
 		}
 	}
 	for _, k := range b.Keys {
-		of := append(bytes.Clone(k.Record[:]), k.Key[:]...)
-		if err := errors.Join(t.marshal(bucketKeys, k.Key[:], k), tx.Bucket(bucketKeysOf).Put(of, nil)); err != nil {
+		if err := t.marshal(bucketKeys, keyOfRow(k.Record, k.Key), k); err != nil {
 			return err
 		}
 	}
@@ -641,6 +639,11 @@ func putRest(tx *bbolt.Tx, b Batch) error {
 		}
 	}
 	return t.flush()
+}
+
+// keyOfRow is where a content key lies; those of a record lie together.
+func keyOfRow(record envelope.RecordID, key envelope.KeyID) []byte {
+	return slices.Concat(record[:], key[:])
 }
 
 type verdictValue struct {

@@ -247,8 +247,8 @@ func TestErasedKeysAreGone(t *testing.T) {
 	if report, err := s.Check(context.Background(), derive, nil); err != nil || len(report.Problems) > 0 {
 		t.Fatal(report.Problems, err)
 	}
-	_, gone, err1 := s.Key(envelope.KeyID{1})
-	_, kept, err2 := s.Key(envelope.KeyID{2})
+	_, gone, err1 := s.Key(recordID(0), envelope.KeyID{1})
+	_, kept, err2 := s.Key(recordID(1), envelope.KeyID{2})
 	if gone || !kept || err1 != nil || err2 != nil {
 		t.Fatal(gone, kept, err1, err2)
 	}
@@ -263,36 +263,28 @@ func holds(t *testing.T, s *Store, text string) bool {
 	return bytes.Contains(b, []byte(text))
 }
 
-// TestStoreWithoutErasingIsAdopted: a store of before has no buckets for it.
-func TestStoreWithoutErasingIsAdopted(t *testing.T) {
+// TestEarlierFormatIsSetAside: it is made again from history and journal,
+// whatever buckets it has; a bucket missing from this format is damage.
+func TestEarlierFormatIsSetAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
+	change := func(f func(tx *bbolt.Tx) error) {
+		s := open(t, path)
+		if err := errors.Join(s.Commit(Batch{Rows: []Row{row(0, "x", 1)}}), s.db.Update(f), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket(bucketErased), tx.Bucket(bucketMeta).Put(metaFormat, wrap(metaFormat, []byte{format - 1})))
+	})
 	s := open(t, path)
-	r := row(0, "x", 1)
-	r.Record.Erased = true
-	err := s.Commit(Batch{Position: envelope.Position{Incarnation: 1, Seq: 9}, Rows: []Row{r, row(1, "y", 1)}})
-	drop := func(names ...[]byte) {
-		err = errors.Join(err, s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range names {
-				if err := tx.DeleteBucket(name); err != nil {
-					return err
-				}
-			}
-			return nil
-		}), s.Close())
+	n, err := s.Records()
+	if _, missing := os.Stat(path + ".old"); n != 0 || errors.Join(err, missing, s.Close()) != nil {
+		t.Fatal(n, err, missing)
 	}
-	drop(bucketErasing, bucketErased)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s = open(t, path)
-	list, err := s.Erasings()
-	if err != nil || len(list) != 1 || list[0].Record != recordID(0) || list[0].Seq != 9 {
-		t.Fatal(list, err)
-	}
-	drop(bucketErased)
+	change(func(tx *bbolt.Tx) error { return tx.DeleteBucket(bucketErased) })
 	var damage *DamageError
-	if _, again := Open(path, Options{}); err != nil || !errors.As(again, &damage) {
-		t.Fatal(err, again)
+	if _, err := Open(path, Options{}); !errors.As(err, &damage) {
+		t.Fatal(err)
 	}
 }
 

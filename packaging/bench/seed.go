@@ -16,6 +16,7 @@ import (
 
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/cmd/fengqiao/demo"
+	"github.com/fengqiao/fengqiao/node"
 	"github.com/fengqiao/fengqiao/node/domain"
 	"github.com/fengqiao/fengqiao/node/service"
 )
@@ -85,7 +86,7 @@ func fill(ctx context.Context, dir string, total, upTo int) error {
 	debug.SetGCPercent(300)
 	s := &seeding{clock: &seedClock{}, total: total}
 	s.clock.now.Store(time.Now().Add(-seedSpan).UnixMilli())
-	box, err := service.Open(service.Options{Dir: filepath.Join(dir, "box"), Clock: s.clock})
+	box, err := node.OpenBox(service.Options{Dir: filepath.Join(dir, "box"), Clock: s.clock})
 	if err != nil {
 		return err
 	}
