@@ -1,13 +1,9 @@
 package service
 
 import (
-	"os"
-
 	"github.com/fengqiao/fengqiao/cluster/envelope"
 	"github.com/fengqiao/fengqiao/cluster/journal"
 )
-
-func removeFile(path string) error { return os.Remove(path) }
 
 // testJournals are real journals; files puts faults under them.
 type testJournals struct{ files journal.FS }
