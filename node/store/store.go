@@ -402,7 +402,7 @@ func (d *delta) row(tx *bbolt.Tx, r Row, rederive bool) (changed bool, err error
 	if err != nil {
 		return false, err
 	}
-	derived := tx.Bucket(bucketDerived)
+	derived := growing(tx, bucketDerived)
 	var old Derived
 	if v := derived.Get(id); v != nil {
 		before, err := unwrap(bucketDerived, id, v)
@@ -425,7 +425,7 @@ func (d *delta) view(tx *bbolt.Tx, r *domain.Record) error {
 	if err != nil {
 		return err
 	}
-	view := tx.Bucket(bucketView)
+	view := growing(tx, bucketView)
 	if v := view.Get(r.ID[:]); v == nil {
 		d.records++
 	} else {
@@ -546,10 +546,17 @@ func addCount(tx *bbolt.Tx, key []byte, n int64) error {
 	return counts.Put(key, wrap(key, intBytes(n)))
 }
 
+// growing opens a bucket whose new keys follow its old ones: what a page
+// leaves free is for values that grow, not for keys between.
+func growing(tx *bbolt.Tx, name []byte) *bbolt.Bucket {
+	b := tx.Bucket(name)
+	b.FillPercent = 0.8
+	return b
+}
+
 // putChanges moves each record to the end of the order of changes.
 func putChanges(tx *bbolt.Tx, ids []envelope.RecordID) error {
-	changes, last := tx.Bucket(bucketChanges), tx.Bucket(bucketChange)
-	changes.FillPercent = 0.9 // keys only grow
+	changes, last := growing(tx, bucketChanges), growing(tx, bucketChange)
 	for _, id := range ids {
 		if old := last.Get(id[:]); old != nil {
 			if err := changes.Delete(bytes.Clone(old)); err != nil {
@@ -617,7 +624,8 @@ func (t *tally) flush() error {
 
 func putRest(tx *bbolt.Tx, b Batch) error {
 	t := &tally{tx: tx, new: map[string]int64{}}
-	tx.Bucket(bucketVerdict).FillPercent = 0.9 // keys only grow
+	growing(tx, bucketVerdict)
+	growing(tx, bucketKeys)
 	for _, v := range b.Verdicts {
 		if err := t.marshal(bucketVerdict, opKey(v.ID), verdictValue{Index: v.Index, Verdict: v.Verdict, Record: v.Record}); err != nil {
 			return err
