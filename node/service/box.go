@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,6 +132,7 @@ func Open(o Options) (*Box, error) {
 	}
 	b.background(superviseEvery, b.supervise)
 	b.background(tendEvery, b.tend)
+	b.background(quietEvery, b.giveBack())
 	b.background(tendEvery, b.holdClock)
 	b.background(time.Hour, b.housekeep)
 	b.backgroundOn(b.erased, eraseEvery, b.destroyErased)
@@ -150,6 +152,23 @@ func (b *Box) settle(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// giveBack returns memory that work has left over, once after each stretch
+// of it: the runtime alone takes many minutes.
+func (b *Box) giveBack() func(context.Context) error {
+	seen, given := uint64(0), false
+	return func(context.Context) error {
+		last := b.overlay.answered()
+		if last == seen && !given {
+			debug.FreeOSMemory()
+			given = true
+		}
+		if last != seen {
+			seen, given = last, false
+		}
+		return nil
+	}
 }
 
 // tend keeps the ballast and finishes a start that found no room.
@@ -447,7 +466,10 @@ func (b *Box) fatal(err error) {
 	os.Exit(1)
 }
 
-const tendEvery = 5 * time.Second
+const (
+	tendEvery  = 5 * time.Second
+	quietEvery = 10 * time.Second
+)
 
 // background runs f until the box closes.
 func (b *Box) background(every time.Duration, f func(ctx context.Context) error) {

@@ -81,9 +81,7 @@ func (b *Box) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	var r CheckReport
 	b.deriving.Lock()
 	defer b.deriving.Unlock()
-	b.overlay.mu.RLock()
-	last := b.overlay.last
-	b.overlay.mu.RUnlock()
+	last := b.overlay.answered()
 	b.files.Lock()
 	err := r.checkFiles(ctx, b.opts.Journals, b.opts.Dir, b.id, last, o.Progress)
 	b.files.Unlock()

@@ -20,9 +20,7 @@ type Figures struct {
 
 // Figures reads the box's own counters; a figure that cannot be read is 0.
 func (b *Box) Figures() Figures {
-	b.overlay.mu.RLock()
-	f := Figures{Operations: b.overlay.last}
-	b.overlay.mu.RUnlock()
+	f := Figures{Operations: b.overlay.answered()}
 	f.Lag, _ = b.overlay.lag()
 	if n, err := b.store.Records(); err == nil {
 		f.Records = n

@@ -23,7 +23,7 @@ const (
 	// carryRest is how long answered groups gather before the next store
 	// transaction while nobody waits for them: each transaction syncs twice,
 	// on the disk that the journal wants.
-	carryRest = 100 * time.Millisecond
+	carryRest = 250 * time.Millisecond
 )
 
 // command is one caller's atomic piece of work.
@@ -450,6 +450,13 @@ func (o *overlay) lag() (n uint64, moved <-chan struct{}) {
 	return o.last - min(o.stored, o.last), o.moved
 }
 
+// answered is the newest sequence that is durable.
+func (o *overlay) answered() uint64 {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.last
+}
+
 func (o *overlay) record(id envelope.RecordID) (*domain.Record, bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -461,9 +468,7 @@ func (o *overlay) record(id envelope.RecordID) (*domain.Record, bool) {
 // at most two seconds.
 func (b *Box) settled(ctx context.Context) error {
 	o := b.overlay
-	o.mu.RLock()
-	want := o.last
-	o.mu.RUnlock()
+	want := o.answered()
 	limit := time.NewTimer(settleLimit)
 	defer limit.Stop()
 	for {
